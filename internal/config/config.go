@@ -1,0 +1,180 @@
+package config
+
+import (
+	"encoding/json"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+// Config is a complete, validated configuration. It is read-only once loaded,
+// and so may be shared by goroutines.
+type Config struct {
+	MongoDB     MongoDB
+	Search      Search
+	State       State
+	DeadLetters DeadLetters
+	HTTP        HTTP
+	Limits      Limits
+	// Flows has at least one entry; names are unique.
+	Flows []Flow
+
+	// File is the path of the file it was read from, empty without one.
+	File string
+
+	// places tells for each value that was given where that was.
+	places map[string]place
+}
+
+// MongoDB is the source.
+type MongoDB struct {
+	// URI is the connection string, whole.
+	URI Secret
+}
+
+// Redacted returns the connection string without its secrets, fit for logs.
+func (m MongoDB) Redacted() string { return redactURI(m.URI.Reveal()) }
+
+// Search is the cluster that is written to.
+type Search struct {
+	// URLs are http or https, without login (that has moved to Auth).
+	URLs []string
+	Auth Auth
+	TLS  TLS
+	Gzip bool
+	// InFlight is the number of bulk requests at one time.
+	InFlight int
+	// BodyBytes is the size that a bulk body grows to before it is sent.
+	BodyBytes Size
+	// Timeout is that of one request.
+	Timeout time.Duration
+}
+
+// Auth is the login: username and password, or an API key, or nothing.
+type Auth struct {
+	Username string
+	Password Secret
+	APIKey   Secret
+}
+
+// TLS holds PEM files; CertFile and KeyFile come together or not at all.
+type TLS struct {
+	CAFile             string
+	CertFile           string
+	KeyFile            string
+	InsecureSkipVerify bool
+}
+
+// State is where positions are kept.
+type State struct {
+	Store Store
+	// Path is the directory of the file store.
+	Path string
+	// Index is that of the search store.
+	Index string
+}
+
+// DeadLetters is where documents that can't be written are noted.
+type DeadLetters struct {
+	Store Store
+	// Index is that of the search store.
+	Index string
+	// Path is the directory of the file store.
+	Path string
+}
+
+// HTTP is our own server: metrics, health, status.
+type HTTP struct {
+	// Listen is host:port; empty: there is no server.
+	Listen string
+	// Token is the bearer token; never empty when Listen isn't loopback.
+	Token Secret
+	// ReadyLag is how far behind we may be and still be ready; 0: not asked.
+	ReadyLag time.Duration
+}
+
+// Limits bound what a process takes.
+type Limits struct {
+	// MemoryBudget is in bytes, over all queues of all flows.
+	MemoryBudget Size
+	// Lanes is the number of lanes of a flow.
+	Lanes int
+	// SnapshotWriters is the number of batches of snapshots that a flow writes at one time.
+	SnapshotWriters int
+}
+
+// Flow brings some collections to their indexes.
+type Flow struct {
+	// Name is unique; lower-case letters, digits, - and _.
+	Name string
+	// Namespaces and Exclude hold "db.collection", "db.*" or "/regular expression/".
+	Namespaces []string
+	Exclude    []string
+	// Filters are in the order of the file; the first whose pattern fits counts.
+	Filters  []Filter
+	Snapshot Snapshot
+	Fields   Fields
+	Render   Render
+	// Index is the fixed name of the alias, only for a flow of one plain
+	// namespace; empty: see IndexName.
+	Index string
+	// IndexPrefix comes before names that are made from namespaces.
+	IndexPrefix string
+	// Settings and Mappings are JSON objects, nil when not given.
+	Settings json.RawMessage
+	Mappings json.RawMessage
+	On       On
+}
+
+// FilterTexts returns pattern and query of each filter as text, in order, for
+// a fingerprint of what shapes the documents.
+func (f *Flow) FilterTexts() []string {
+	out := make([]string, len(f.Filters))
+	for i, one := range f.Filters {
+		out[i] = one.Pattern + " " + one.text
+	}
+	return out
+}
+
+// Filter is a query on the content of the documents of some namespaces.
+type Filter struct {
+	Pattern string
+	Query   bson.Raw
+	// text is the query as Extended JSON.
+	text string
+}
+
+// Snapshot is the first full copy.
+type Snapshot struct {
+	Enabled bool
+	// Parallel is the number of chunks read at one time.
+	Parallel int
+	// Rate is in documents per second; 0: not limited.
+	Rate float64
+	// ReadPreference is one of MongoDB's modes.
+	ReadPreference string
+	// Chunk is how much of a collection is cut off and read at a time, in bytes.
+	Chunk Size
+}
+
+// Fields chooses and renames fields, by dotted paths.
+type Fields struct {
+	Include []string
+	Exclude []string
+	Rename  map[string]string
+}
+
+// Render says how values without an equal in JSON are written.
+type Render struct {
+	Dates     DateFormat
+	Decimals  DecimalFormat
+	NonFinite NonFiniteFormat
+	BadNames  BadNames
+}
+
+// On says what follows from what happens in MongoDB.
+type On struct {
+	Delete      DeletePolicy
+	Drop        DropPolicy
+	HistoryLost LostPolicy
+}

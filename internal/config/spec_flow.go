@@ -1,0 +1,207 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+)
+
+// flowSpec declares the fields of one flow.
+func flowSpec(f *Flow) []field {
+	return []field{
+		{Name: "name", Into: text(&f.Name), Required: true, Example: "shop",
+			Doc: "Unique name; it names the position, so another name starts from nothing. " +
+				"Lower-case letters, digits, `-` and `_`.",
+			Check: func() error { return checkFlowName(f.Name) }},
+		{Name: "namespaces", Into: texts(&f.Namespaces, checkPattern), Required: true, Flag: "--namespace",
+			Example: "[shop.orders, shop.customers]",
+			Doc: "What to follow: `db.collection`, `db.*` for all collections of a database, or a `/regular expression/` " +
+				"for the whole of `db.collection`. Collections that come later and fit are followed as well.",
+			Check: func() error { return notEmpty(f.Namespaces, "give at least one namespace") }},
+		{Name: "exclude", Into: texts(&f.Exclude, checkPattern), Example: "[shop.sessions]", Flag: "--exclude",
+			Doc: "What of it to leave out, written the same way."},
+		{Name: "filter", Into: filters(&f.Filters), Example: `{shop.orders: {status: {$ne: draft}}}`,
+			Doc: "Queries by namespace (written as in `namespaces`): only documents that fit are in the index. " +
+				"Each is a query of MongoDB, as YAML or as text in Extended JSON. The first pattern that fits a namespace counts. " +
+				"A document that no longer fits leaves the index."},
+		{Name: "snapshot", Doc: "The first full copy.",
+			Into: section(func() []field { return snapshotSpec(&f.Snapshot) })},
+		{Name: "fields", Doc: "Which fields get into the index, by dotted paths. `_id` is the id of the document and no field.",
+			Into: section(func() []field { return fieldsSpec(&f.Fields) })},
+		{Name: "render", Doc: "How values that JSON has no equal for are written.",
+			Into: section(func() []field { return renderSpec(&f.Render) })},
+		{Name: "index", Into: text(&f.Index), Example: "orders", Flag: "--index",
+			Doc: "Name to search under, for a flow of exactly one plain namespace. " +
+				"Without it: `db.collection` in lower case, with `_` for what a name can't hold.",
+			Check: func() error { return CheckIndexName(f.Index) }},
+		{Name: "index_prefix", Into: text(&f.IndexPrefix), Example: "prod-",
+			Doc:   "Comes before the names that are made from namespaces.",
+			Check: func() error { return CheckIndexName(f.IndexPrefix + "x") }},
+		{Name: "settings", Into: object(&f.Settings), Example: `{number_of_shards: 3}`,
+			Doc: "Settings of the indexes that are created, as YAML or JSON text."},
+		{Name: "mappings", Into: object(&f.Mappings), Example: `{properties: {title: {type: text}}}`,
+			Doc: "Mappings of the indexes that are created, as YAML or JSON text."},
+		{Name: "on", Doc: "What follows from what happens in MongoDB.",
+			Into: section(func() []field { return onSpec(&f.On) })},
+	}
+}
+
+func snapshotSpec(s *Snapshot) []field {
+	modes := []string{"primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"}
+	return []field{
+		{Name: "enabled", Into: toggle(&s.Enabled), Default: "true",
+			Doc: "`false` leaves out the copy and follows only what changes from now on."},
+		{Name: "parallel", Into: number(&s.Parallel, 1, 64), Default: "2", Example: "2",
+			Doc: "Chunks that are read at one time."},
+		{Name: "rate", Into: rate(&s.Rate), Default: "0", Example: "5000", Flag: "--snapshot-rate",
+			Doc: "Documents per second, at most; `0` is as fast as it goes."},
+		{Name: "read_preference", Into: choice(&s.ReadPreference, modes...), Default: "primary", Example: "secondaryPreferred",
+			Doc: "Which members of the replica set the copy reads from."},
+		{Name: "chunk", Into: size(&s.Chunk, 1e6, 1<<40), Default: "64MB", Example: "64MB",
+			Doc: "How much of a collection one reader takes at a time. A restart goes on inside a chunk."},
+	}
+}
+
+func fieldsSpec(f *Fields) []field {
+	return []field{
+		{Name: "include", Into: texts(&f.Include, checkPath), Example: "[title, author.name]",
+			Doc: "Only these fields, with all below them. Without it, all fields."},
+		{Name: "exclude", Into: texts(&f.Exclude, checkPath), Example: "[author.email]",
+			Doc: "Not these fields, nor anything below them."},
+		{Name: "rename", Into: textMap(&f.Rename, checkRename), Example: "{author.name: author.full_name}",
+			Doc: "Other names: from a path to the path with another last part."},
+	}
+}
+
+func renderSpec(r *Render) []field {
+	return []field{
+		{Name: "dates", Into: choice(&r.Dates, DatesISO8601, DatesEpochMillis), Default: "iso8601", Example: "iso8601",
+			Doc: "`iso8601` writes `2024-05-01T12:00:00.000Z` (and milliseconds for years outside 0 to 9999); " +
+				"`epoch_millis` always the milliseconds."},
+		{Name: "decimals", Into: choice(&r.Decimals, DecimalsString, DecimalsNumber), Default: "string", Example: "string",
+			Doc: "Decimal128 as text, which keeps all 34 digits, or as a number."},
+		{Name: "non_finite", Into: choice(&r.NonFinite, NonFiniteNull, NonFiniteString), Default: "null", Example: "string",
+			Doc: "NaN and the infinities as null, or as text."},
+		{Name: "bad_names", Into: choice(&r.BadNames, BadNamesRepair, BadNamesReject), Default: "repair", Example: "repair",
+			Doc: "Field names that an index can't hold (empty, dots at an end, …): `repair` them, or `reject` " +
+				"the document, which then is a dead letter."},
+	}
+}
+
+func onSpec(o *On) []field {
+	return []field{
+		{Name: "delete", Into: choice(&o.Delete, DeleteRemove, DeleteKeep, DeleteMark), Default: "remove", Example: "remove",
+			Doc: "A document was deleted: `remove` it from the index, `keep` it, or keep it and `mark` it as deleted."},
+		{Name: "drop", Into: choice(&o.Drop, DropIgnore, DropDocuments, DropIndex), Default: "delete_documents",
+			Example: "delete_documents",
+			Doc:     "A collection was dropped: `ignore` that, `delete_documents` of it, or `delete_index`."},
+		{Name: "history_lost", Into: choice(&o.HistoryLost, LostResync, LostStop), Default: "resync", Example: "resync",
+			Doc: "The oplog no longer reaches back to where we were: `resync` copies the collections again and removes " +
+				"what is gone; `stop` stops with an error."},
+	}
+}
+
+// flowNames is what a name of a flow looks like: it also names files.
+const flowNames = `^[a-z0-9][a-z0-9_-]{0,62}$`
+
+func checkFlowName(s string) error {
+	if !regexp.MustCompile(flowNames).MatchString(s) {
+		return errors.New("wants 1 to 63 lower-case letters, digits, - and _, with a letter or digit first")
+	}
+	return nil
+}
+
+// checkPattern looks at one entry of namespaces.
+func checkPattern(s string) error {
+	if isRegexp(s) {
+		if _, err := wholeRegexp(s); err != nil {
+			var bad *syntax.Error
+			if errors.As(err, &bad) {
+				return errors.New("no valid regular expression: " + bad.Code.String())
+			}
+			return errors.New("no valid regular expression")
+		}
+		return nil
+	}
+	db, coll, ok := strings.Cut(s, ".")
+	switch {
+	case !ok || db == "" || coll == "":
+		return errors.New("wants db.collection, db.* or /regular expression/")
+	case strings.ContainsAny(db, "/\\ \"$*<>:|?\x00"):
+		return errors.New("the name of a database can't hold / \\ \" $ * < > : | ? or a space")
+	case len(db) > 63:
+		return errors.New("the name of a database has at most 63 bytes")
+	case slices.Contains([]string{"admin", "local", "config", "sluice"}, db):
+		return errors.New("admin, local, config and sluice hold no user's data and can't be followed")
+	case strings.HasPrefix(coll, "system."), strings.HasPrefix(coll, "tmp.agg_out."):
+		return errors.New("the server's own collections can't be followed")
+	case coll != "*" && strings.Contains(coll, "*"):
+		return errors.New("* stands only for all collections of a database, as in shop.*; for more write /regular expression/")
+	case strings.ContainsAny(coll, "$\x00"):
+		return errors.New("the name of a collection can't hold $")
+	}
+	return nil
+}
+
+// isRegexp tells whether a pattern is written as a regular expression.
+func isRegexp(pattern string) bool {
+	return len(pattern) > 2 && pattern[0] == '/' && pattern[len(pattern)-1] == '/'
+}
+
+// wholeRegexp compiles the regular expression of a pattern: it describes the
+// whole namespace, as the source reads it.
+func wholeRegexp(pattern string) (*regexp.Regexp, error) {
+	return regexp.Compile("^(?:" + pattern[1:len(pattern)-1] + ")$")
+}
+
+// isPlain tells whether a pattern that passed checkPattern names one collection.
+func isPlain(pattern string) bool {
+	return !isRegexp(pattern) && !strings.HasSuffix(pattern, ".*")
+}
+
+// fits tells whether a pattern that passed checkPattern covers the namespace.
+func fits(pattern, ns string) bool {
+	if isRegexp(pattern) {
+		re, err := wholeRegexp(pattern)
+		return err == nil && re.MatchString(ns)
+	}
+	if db, all := strings.CutSuffix(pattern, ".*"); all {
+		return strings.HasPrefix(ns, db+".")
+	}
+	return pattern == ns
+}
+
+// Follows tells whether the flow follows the namespace "db.collection".
+func (f *Flow) Follows(ns string) bool {
+	covers := func(p string) bool { return fits(p, ns) }
+	return slices.ContainsFunc(f.Namespaces, covers) && !slices.ContainsFunc(f.Exclude, covers)
+}
+
+// checkPath looks at a dotted path of a field.
+func checkPath(s string) error {
+	for part := range strings.SplitSeq(s, ".") {
+		if part == "" {
+			return errors.New("wants a path such as author.name, without empty parts")
+		}
+	}
+	if s == "_id" {
+		return errors.New("_id is the id of the document in the index, and no field of it")
+	}
+	return nil
+}
+
+func checkRename(from, to string) error {
+	if err := checkPath(from); err != nil {
+		return err
+	}
+	if err := checkPath(to); err != nil {
+		return fmt.Errorf("the new name %w", err)
+	}
+	if from == to {
+		return errors.New("the new name is the old one")
+	}
+	return nil
+}
