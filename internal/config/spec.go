@@ -12,55 +12,85 @@ import (
 // spec declares the whole configuration, bound to c.
 func spec(c *Config) []field {
 	return []field{
-		{Name: "mongodb", Required: true, Doc: "Where the documents come from.",
-			Into: section(func() []field { return mongodbSpec(&c.MongoDB) })},
-		{Name: "search", Required: true, Doc: "The Elasticsearch or OpenSearch cluster that is written to.",
-			Into: section(func() []field { return searchSpec(&c.Search) })},
-		{Name: "state", Doc: "Where positions are kept, so that a restart goes on where it was.",
-			Into: section(func() []field { return stateSpec(&c.State) })},
-		{Name: "dead_letters", Doc: "Where documents that can't be written are noted: key, time and reason, never content.",
-			Into: section(func() []field { return deadLettersSpec(&c.DeadLetters) })},
-		{Name: "http", Doc: "Our own server: `/metrics`, `/healthz`, `/readyz`, `/status`.",
-			Into: section(func() []field { return httpSpec(&c.HTTP) })},
-		{Name: "limits", Doc: "What one process takes.",
-			Into: section(func() []field { return limitsSpec(&c.Limits) })},
-		{Name: "flows", Required: true, Example: "flows: [{name: shop, namespaces: [shop.orders]}]",
+		{
+			Name: "mongodb", Required: true, Doc: "Where the documents come from.",
+			Into: section(func() []field { return mongodbSpec(&c.MongoDB) }),
+		},
+		{
+			Name: "search", Required: true, Doc: "The Elasticsearch or OpenSearch cluster that is written to.",
+			Into: section(func() []field { return searchSpec(&c.Search) }),
+		},
+		{
+			Name: "state", Doc: "Where positions are kept, so that a restart goes on where it was.",
+			Into: section(func() []field { return stateSpec(&c.State) }),
+		},
+		{
+			Name: "dead_letters", Doc: "Where documents that can't be written are noted: key, time and reason, never content.",
+			Into: section(func() []field { return deadLettersSpec(&c.DeadLetters) }),
+		},
+		{
+			Name: "http", Doc: "Our own server: `/metrics`, `/healthz`, `/readyz`, `/status`.",
+			Into: section(func() []field { return httpSpec(&c.HTTP) }),
+		},
+		{
+			Name: "limits", Doc: "What one process takes.",
+			Into: section(func() []field { return limitsSpec(&c.Limits) }),
+		},
+		{
+			Name: "flows", Required: true, Example: "flows: [{name: shop, namespaces: [shop.orders]}]",
 			Doc:   "What is brought where. Each flow has a position of its own.",
 			Into:  sections(&c.Flows, flowSpec),
-			Check: func() error { return someFlows(c.Flows) }},
+			Check: func() error { return someFlows(c.Flows) },
+		},
 	}
 }
 
 func mongodbSpec(m *MongoDB) []field {
 	return []field{
-		{Name: "uri", Into: connection(&m.URI), Required: true, Flag: "--mongodb",
+		{
+			Name: "uri", Into: connection(&m.URI), Required: true, Flag: "--mongodb",
 			Example: "mongodb://127.0.0.1:27017/?replicaSet=rs0",
 			Doc: "Connection string. The deployment must be a replica set or a sharded cluster, because change streams need one. " +
 				"Keep the password out of the file: `mongodb://sluice:${MONGODB_PASSWORD}@db1/`; " +
 				"characters such as `@`, `:`, `/` and `%` in it must be percent-encoded.",
-			Check: func() error { return checkURI(m.URI.Reveal()) }},
+			Check: func() error { return checkURI(m.URI.Reveal()) },
+		},
 	}
 }
 
 func searchSpec(s *Search) []field {
 	return []field{
-		{Name: "urls", Into: texts(&s.URLs, checkURL), Required: true, Flag: "--search",
+		{
+			Name: "urls", Into: texts(&s.URLs, checkURL), Required: true, Flag: "--search",
 			Example: "[http://127.0.0.1:9200]",
 			Doc:     "Addresses of nodes of one cluster. Requests go round them; a node that fails is left out for a while.",
-			Check:   func() error { return notEmpty(s.URLs, "give at least one URL") }},
-		{Name: "auth", Doc: "The login: username and password, or an API key. None, if the cluster asks for none.",
-			Into: section(func() []field { return authSpec(&s.Auth) })},
-		{Name: "tls", Doc: "For https URLs. The system's certificate authorities are trusted without any of this.",
-			Into: section(func() []field { return tlsSpec(&s.TLS) })},
-		{Name: "gzip", Into: toggle(&s.Gzip), Default: "false",
-			Doc: "Compress the requests. Worth its processor time when the network is slow or paid for."},
-		{Name: "in_flight", Into: number(&s.InFlight, 1, 64), Default: "4", Example: "4",
-			Doc: "Bulk requests at one time, at most. When the cluster rejects some, fewer are sent by themselves."},
-		{Name: "body_bytes", Into: size(&s.BodyBytes, 1e3, 90e6), Default: "2MB", Example: "2MB",
+			Check:   func() error { return notEmpty(s.URLs, "give at least one URL") },
+		},
+		{
+			Name: "auth", Doc: "The login: username and password, or an API key. None, if the cluster asks for none.",
+			Into: section(func() []field { return authSpec(&s.Auth) }),
+		},
+		{
+			Name: "tls", Doc: "For https URLs. The system's certificate authorities are trusted without any of this.",
+			Into: section(func() []field { return tlsSpec(&s.TLS) }),
+		},
+		{
+			Name: "gzip", Into: toggle(&s.Gzip), Default: "false",
+			Doc: "Compress the requests. Worth its processor time when the network is slow or paid for.",
+		},
+		{
+			Name: "in_flight", Into: number(&s.InFlight, 1, 64), Default: "4", Example: "4",
+			Doc: "Bulk requests at one time, at most. When the cluster rejects some, fewer are sent by themselves.",
+		},
+		{
+			Name: "body_bytes", Into: size(&s.BodyBytes, 1e3, 90e6), Default: "2MB", Example: "2MB",
 			Doc: "The size that the body of a bulk request grows to. One document that is larger still goes, alone. " +
-				"Clusters refuse bodies above 100 MB."},
-		{Name: "timeout", Into: duration(&s.Timeout, time.Second, time.Hour), Default: "1m", Example: "1m",
-			Doc: "The time that one request may take. Its outcome is unknown then, and it is sent again, which is harmless."},
+				"Clusters refuse bodies above 100 MB.",
+		},
+		{
+			Name: "timeout", Into: duration(&s.Timeout, time.Second, time.Hour), Default: "1m", Example: "1m",
+			Doc: "The time that one request may take. Its outcome is unknown then, and it is sent again, which is harmless.",
+		},
 	}
 }
 
@@ -68,20 +98,28 @@ func authSpec(a *Auth) []field {
 	return []field{
 		{Name: "username", Into: text(&a.Username), Example: "sluice", Doc: "User, together with `password`."},
 		{Name: "password", Into: secret(&a.Password), Example: "${SEARCH_PASSWORD}", Doc: "Password of `username`."},
-		{Name: "api_key", Into: secret(&a.APIKey), Example: "${file:/run/secrets/api_key}",
-			Doc: "API key in its encoded form, instead of a username."},
+		{
+			Name: "api_key", Into: secret(&a.APIKey), Example: "${file:/run/secrets/api_key}",
+			Doc: "API key in its encoded form, instead of a username.",
+		},
 	}
 }
 
 func tlsSpec(t *TLS) []field {
 	return []field{
-		{Name: "ca_file", Into: text(&t.CAFile), Example: "/etc/sluice/ca.pem",
-			Doc: "PEM file of the certificate authorities to trust instead of the system's."},
-		{Name: "cert_file", Into: text(&t.CertFile), Example: "/etc/sluice/client.pem",
-			Doc: "PEM file of our certificate, together with `key_file`."},
+		{
+			Name: "ca_file", Into: text(&t.CAFile), Example: "/etc/sluice/ca.pem",
+			Doc: "PEM file of the certificate authorities to trust instead of the system's.",
+		},
+		{
+			Name: "cert_file", Into: text(&t.CertFile), Example: "/etc/sluice/client.pem",
+			Doc: "PEM file of our certificate, together with `key_file`.",
+		},
 		{Name: "key_file", Into: text(&t.KeyFile), Example: "/etc/sluice/client.key", Doc: "PEM file of the key of our certificate."},
-		{Name: "insecure_skip_verify", Into: toggle(&t.InsecureSkipVerify), Default: "false",
-			Doc: "Trust any certificate. Whoever stands in between reads the login and every document."},
+		{
+			Name: "insecure_skip_verify", Into: toggle(&t.InsecureSkipVerify), Default: "false",
+			Doc: "Trust any certificate. Whoever stands in between reads the login and every document.",
+		},
 	}
 }
 
@@ -89,16 +127,22 @@ func stateSpec(s *State) []field {
 	isFile := func() bool { return s.Store == StoreFile }
 	isSearch := func() bool { return s.Store == StoreSearch }
 	return []field{
-		{Name: "store", Into: choice(&s.Store, StoreFile, StoreSearch), Default: "file", Example: "file",
-			Doc: "`file` needs a disk that stays; `search` keeps positions in an index beside the documents."},
-		{Name: "path", Into: text(&s.Path), Default: "./sluice-state", Example: "/var/lib/sluice", Flag: "--state",
+		{
+			Name: "store", Into: choice(&s.Store, StoreFile, StoreSearch), Default: "file", Example: "file",
+			Doc: "`file` needs a disk that stays; `search` keeps positions in an index beside the documents.",
+		},
+		{
+			Name: "path", Into: text(&s.Path), Default: "./sluice-state", Example: "/var/lib/sluice", Flag: "--state",
 			When: isFile, WhenDoc: "store: file",
 			Doc:   "Directory of the positions, one file per flow. A relative path starts at the working directory.",
-			Check: func() error { return notBlank(s.Path) }},
-		{Name: "index", Into: text(&s.Index), Default: "sluice-state", Example: "sluice-state",
+			Check: func() error { return notBlank(s.Path) },
+		},
+		{
+			Name: "index", Into: text(&s.Index), Default: "sluice-state", Example: "sluice-state",
 			When: isSearch, WhenDoc: "store: search",
 			Doc:   "Index of the positions.",
-			Check: func() error { return CheckIndexName(s.Index) }},
+			Check: func() error { return CheckIndexName(s.Index) },
+		},
 	}
 }
 
@@ -106,42 +150,60 @@ func deadLettersSpec(s *DeadLetters) []field {
 	isFile := func() bool { return s.Store == StoreFile }
 	isSearch := func() bool { return s.Store == StoreSearch }
 	return []field{
-		{Name: "store", Into: choice(&s.Store, StoreSearch, StoreFile), Default: "search", Example: "search",
-			Doc: "`search` notes them in an index, `file` in a directory."},
-		{Name: "index", Into: text(&s.Index), Default: "sluice-dead-letters", Example: "sluice-dead-letters",
+		{
+			Name: "store", Into: choice(&s.Store, StoreSearch, StoreFile), Default: "search", Example: "search",
+			Doc: "`search` notes them in an index, `file` in a directory.",
+		},
+		{
+			Name: "index", Into: text(&s.Index), Default: "sluice-dead-letters", Example: "sluice-dead-letters",
 			When: isSearch, WhenDoc: "store: search",
 			Doc:   "Index of the dead letters.",
-			Check: func() error { return CheckIndexName(s.Index) }},
-		{Name: "path", Into: text(&s.Path), Default: "./sluice-dead-letters", Example: "/var/lib/sluice/dead-letters",
+			Check: func() error { return CheckIndexName(s.Index) },
+		},
+		{
+			Name: "path", Into: text(&s.Path), Default: "./sluice-dead-letters", Example: "/var/lib/sluice/dead-letters",
 			When: isFile, WhenDoc: "store: file",
 			Doc:   "Directory of the dead letters.",
-			Check: func() error { return notBlank(s.Path) }},
+			Check: func() error { return notBlank(s.Path) },
+		},
 	}
 }
 
 func httpSpec(h *HTTP) []field {
 	return []field{
-		{Name: "listen", Into: listener(&h.Listen), Default: "127.0.0.1:9630", Example: "127.0.0.1:9630", Flag: "--listen",
+		{
+			Name: "listen", Into: listener(&h.Listen), Default: "127.0.0.1:9630", Example: "127.0.0.1:9630", Flag: "--listen",
 			Doc:   "Address and port, or `off` for no server. Anything but a loopback address needs `token`.",
-			Check: func() error { return checkListen(h.Listen) }},
-		{Name: "token", Into: secret(&h.Token), Example: "${SLUICE_HTTP_TOKEN}",
+			Check: func() error { return checkListen(h.Listen) },
+		},
+		{
+			Name: "token", Into: secret(&h.Token), Example: "${SLUICE_HTTP_TOKEN}",
 			Doc: "Who asks must send it as `Authorization: Bearer …`. `/healthz` stays open. There is no TLS yet: " +
 				"beyond one machine, put a proxy with TLS in front.",
-			Check: func() error { return checkToken(h.Token.Reveal()) }},
-		{Name: "ready_lag", Into: duration(&h.ReadyLag, 0, 24*time.Hour), Default: "0", Example: "30s",
-			Doc: "`/readyz` says no while the index is further behind MongoDB than this; `0` doesn't ask."},
+			Check: func() error { return checkToken(h.Token.Reveal()) },
+		},
+		{
+			Name: "ready_lag", Into: duration(&h.ReadyLag, 0, 24*time.Hour), Default: "0", Example: "30s",
+			Doc: "`/readyz` says no while the index is further behind MongoDB than this; `0` doesn't ask.",
+		},
 	}
 }
 
 func limitsSpec(l *Limits) []field {
 	return []field{
-		{Name: "memory_budget", Into: size(&l.MemoryBudget, 4e6, 1<<40), Default: "32MB", Example: "32MB",
+		{
+			Name: "memory_budget", Into: size(&l.MemoryBudget, 4e6, 1<<40), Default: "32MB", Example: "32MB",
 			Doc: "Bytes of documents in all queues of all flows together. When it is used up, reading waits. " +
-				"The process needs a few times as much."},
-		{Name: "lanes", Into: number(&l.Lanes, 1, 64), Default: "4", Example: "4",
-			Doc: "Lanes of a flow. Changes of one document stay in one lane, in order; lanes work side by side."},
-		{Name: "snapshot_writers", Into: number(&l.SnapshotWriters, 1, 64), Default: "2", Example: "2",
-			Doc: "Batches of snapshots that a flow writes at one time."},
+				"The process needs a few times as much.",
+		},
+		{
+			Name: "lanes", Into: number(&l.Lanes, 1, 64), Default: "4", Example: "4",
+			Doc: "Lanes of a flow. Changes of one document stay in one lane, in order; lanes work side by side.",
+		},
+		{
+			Name: "snapshot_writers", Into: number(&l.SnapshotWriters, 1, 64), Default: "2", Example: "2",
+			Doc: "Batches of snapshots that a flow writes at one time.",
+		},
 	}
 }
 

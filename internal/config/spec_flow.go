@@ -12,95 +12,149 @@ import (
 // flowSpec declares the fields of one flow.
 func flowSpec(f *Flow) []field {
 	return []field{
-		{Name: "name", Into: text(&f.Name), Required: true, Example: "shop",
+		{
+			Name: "name", Into: text(&f.Name), Required: true, Example: "shop",
 			Doc: "Unique name; it names the position, so another name starts from nothing. " +
 				"Lower-case letters, digits, `-` and `_`.",
-			Check: func() error { return checkFlowName(f.Name) }},
-		{Name: "namespaces", Into: texts(&f.Namespaces, checkPattern), Required: true, Flag: "--namespace",
+			Check: func() error { return checkFlowName(f.Name) },
+		},
+		{
+			Name: "namespaces", Into: texts(&f.Namespaces, checkPattern), Required: true, Flag: "--namespace",
 			Example: "[shop.orders, shop.customers]",
 			Doc: "What to follow: `db.collection`, `db.*` for all collections of a database, or a `/regular expression/` " +
 				"for the whole of `db.collection`. Collections that come later and fit are followed as well.",
-			Check: func() error { return notEmpty(f.Namespaces, "give at least one namespace") }},
-		{Name: "exclude", Into: texts(&f.Exclude, checkPattern), Example: "[shop.sessions]", Flag: "--exclude",
-			Doc: "What of it to leave out, written the same way."},
-		{Name: "filter", Into: filters(&f.Filters), Example: `{shop.orders: {status: {$ne: draft}}}`,
+			Check: func() error { return notEmpty(f.Namespaces, "give at least one namespace") },
+		},
+		{
+			Name: "exclude", Into: texts(&f.Exclude, checkPattern), Example: "[shop.sessions]", Flag: "--exclude",
+			Doc: "What of it to leave out, written the same way.",
+		},
+		{
+			Name: "filter", Into: filters(&f.Filters), Example: `{shop.orders: {status: {$ne: draft}}}`,
 			Doc: "Queries by namespace (written as in `namespaces`): only documents that fit are in the index. " +
 				"Each is a query of MongoDB, as YAML or as text in Extended JSON. The first pattern that fits a namespace counts. " +
-				"A document that no longer fits leaves the index."},
-		{Name: "snapshot", Doc: "The first full copy.",
-			Into: section(func() []field { return snapshotSpec(&f.Snapshot) })},
-		{Name: "fields", Doc: "Which fields get into the index, by dotted paths. `_id` is the id of the document and no field.",
-			Into: section(func() []field { return fieldsSpec(&f.Fields) })},
-		{Name: "render", Doc: "How values that JSON has no equal for are written.",
-			Into: section(func() []field { return renderSpec(&f.Render) })},
-		{Name: "index", Into: text(&f.Index), Example: "orders", Flag: "--index",
+				"A document that no longer fits leaves the index.",
+		},
+		{
+			Name: "snapshot", Doc: "The first full copy.",
+			Into: section(func() []field { return snapshotSpec(&f.Snapshot) }),
+		},
+		{
+			Name: "fields", Doc: "Which fields get into the index, by dotted paths. `_id` is the id of the document and no field.",
+			Into: section(func() []field { return fieldsSpec(&f.Fields) }),
+		},
+		{
+			Name: "render", Doc: "How values that JSON has no equal for are written.",
+			Into: section(func() []field { return renderSpec(&f.Render) }),
+		},
+		{
+			Name: "index", Into: text(&f.Index), Example: "orders", Flag: "--index",
 			Doc: "Name to search under, for a flow of exactly one plain namespace. " +
 				"Without it: `db.collection` in lower case, with `_` for what a name can't hold.",
-			Check: func() error { return CheckIndexName(f.Index) }},
-		{Name: "index_prefix", Into: text(&f.IndexPrefix), Example: "prod-",
+			Check: func() error { return CheckIndexName(f.Index) },
+		},
+		{
+			Name: "index_prefix", Into: text(&f.IndexPrefix), Example: "prod-",
 			Doc:   "Comes before the names that are made from namespaces.",
-			Check: func() error { return CheckIndexName(f.IndexPrefix + "x") }},
-		{Name: "settings", Into: object(&f.Settings), Example: `{number_of_shards: 3}`,
-			Doc: "Settings of the indexes that are created, as YAML or JSON text."},
-		{Name: "mappings", Into: object(&f.Mappings), Example: `{properties: {title: {type: text}}}`,
-			Doc: "Mappings of the indexes that are created, as YAML or JSON text."},
-		{Name: "on", Doc: "What follows from what happens in MongoDB.",
-			Into: section(func() []field { return onSpec(&f.On) })},
+			Check: func() error { return CheckIndexName(f.IndexPrefix + "x") },
+		},
+		{
+			Name: "settings", Into: object(&f.Settings), Example: `{number_of_shards: 3}`,
+			Doc: "Settings of the indexes that are created, as YAML or JSON text.",
+		},
+		{
+			Name: "mappings", Into: object(&f.Mappings), Example: `{properties: {title: {type: text}}}`,
+			Doc: "Mappings of the indexes that are created, as YAML or JSON text.",
+		},
+		{
+			Name: "on", Doc: "What follows from what happens in MongoDB.",
+			Into: section(func() []field { return onSpec(&f.On) }),
+		},
 	}
 }
 
 func snapshotSpec(s *Snapshot) []field {
 	modes := []string{"primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"}
 	return []field{
-		{Name: "enabled", Into: toggle(&s.Enabled), Default: "true",
-			Doc: "`false` leaves out the copy and follows only what changes from now on."},
-		{Name: "parallel", Into: number(&s.Parallel, 1, 64), Default: "2", Example: "2",
-			Doc: "Chunks that are read at one time."},
-		{Name: "rate", Into: rate(&s.Rate), Default: "0", Example: "5000", Flag: "--snapshot-rate",
-			Doc: "Documents per second, at most; `0` is as fast as it goes."},
-		{Name: "read_preference", Into: choice(&s.ReadPreference, modes...), Default: "primary", Example: "secondaryPreferred",
-			Doc: "Which members of the replica set the copy reads from."},
-		{Name: "chunk", Into: size(&s.Chunk, 1e6, 1<<40), Default: "64MB", Example: "64MB",
-			Doc: "How much of a collection one reader takes at a time. A restart goes on inside a chunk."},
+		{
+			Name: "enabled", Into: toggle(&s.Enabled), Default: "true",
+			Doc: "`false` leaves out the copy and follows only what changes from now on.",
+		},
+		{
+			Name: "parallel", Into: number(&s.Parallel, 1, 64), Default: "2", Example: "2",
+			Doc: "Chunks that are read at one time.",
+		},
+		{
+			Name: "rate", Into: rate(&s.Rate), Default: "0", Example: "5000", Flag: "--snapshot-rate",
+			Doc: "Documents per second, at most; `0` is as fast as it goes.",
+		},
+		{
+			Name: "read_preference", Into: choice(&s.ReadPreference, modes...), Default: "primary", Example: "secondaryPreferred",
+			Doc: "Which members of the replica set the copy reads from.",
+		},
+		{
+			Name: "chunk", Into: size(&s.Chunk, 1e6, 1<<40), Default: "64MB", Example: "64MB",
+			Doc: "How much of a collection one reader takes at a time. A restart goes on inside a chunk.",
+		},
 	}
 }
 
 func fieldsSpec(f *Fields) []field {
 	return []field{
-		{Name: "include", Into: texts(&f.Include, checkPath), Example: "[title, author.name]",
-			Doc: "Only these fields, with all below them. Without it, all fields."},
-		{Name: "exclude", Into: texts(&f.Exclude, checkPath), Example: "[author.email]",
-			Doc: "Not these fields, nor anything below them."},
-		{Name: "rename", Into: textMap(&f.Rename, checkRename), Example: "{author.name: author.full_name}",
-			Doc: "Other names: from a path to the path with another last part."},
+		{
+			Name: "include", Into: texts(&f.Include, checkPath), Example: "[title, author.name]",
+			Doc: "Only these fields, with all below them. Without it, all fields.",
+		},
+		{
+			Name: "exclude", Into: texts(&f.Exclude, checkPath), Example: "[author.email]",
+			Doc: "Not these fields, nor anything below them.",
+		},
+		{
+			Name: "rename", Into: textMap(&f.Rename, checkRename), Example: "{author.name: author.full_name}",
+			Doc: "Other names: from a path to the path with another last part.",
+		},
 	}
 }
 
 func renderSpec(r *Render) []field {
 	return []field{
-		{Name: "dates", Into: choice(&r.Dates, DatesISO8601, DatesEpochMillis), Default: "iso8601", Example: "iso8601",
+		{
+			Name: "dates", Into: choice(&r.Dates, DatesISO8601, DatesEpochMillis), Default: "iso8601", Example: "iso8601",
 			Doc: "`iso8601` writes `2024-05-01T12:00:00.000Z` (and milliseconds for years outside 0 to 9999); " +
-				"`epoch_millis` always the milliseconds."},
-		{Name: "decimals", Into: choice(&r.Decimals, DecimalsString, DecimalsNumber), Default: "string", Example: "string",
-			Doc: "Decimal128 as text, which keeps all 34 digits, or as a number."},
-		{Name: "non_finite", Into: choice(&r.NonFinite, NonFiniteNull, NonFiniteString), Default: "null", Example: "string",
-			Doc: "NaN and the infinities as null, or as text."},
-		{Name: "bad_names", Into: choice(&r.BadNames, BadNamesRepair, BadNamesReject), Default: "repair", Example: "repair",
+				"`epoch_millis` always the milliseconds.",
+		},
+		{
+			Name: "decimals", Into: choice(&r.Decimals, DecimalsString, DecimalsNumber), Default: "string", Example: "string",
+			Doc: "Decimal128 as text, which keeps all 34 digits, or as a number.",
+		},
+		{
+			Name: "non_finite", Into: choice(&r.NonFinite, NonFiniteNull, NonFiniteString), Default: "null", Example: "string",
+			Doc: "NaN and the infinities as null, or as text.",
+		},
+		{
+			Name: "bad_names", Into: choice(&r.BadNames, BadNamesRepair, BadNamesReject), Default: "repair", Example: "repair",
 			Doc: "Field names that an index can't hold (empty, dots at an end, …): `repair` them, or `reject` " +
-				"the document, which then is a dead letter."},
+				"the document, which then is a dead letter.",
+		},
 	}
 }
 
 func onSpec(o *On) []field {
 	return []field{
-		{Name: "delete", Into: choice(&o.Delete, DeleteRemove, DeleteKeep, DeleteMark), Default: "remove", Example: "remove",
-			Doc: "A document was deleted: `remove` it from the index, `keep` it, or keep it and `mark` it as deleted."},
-		{Name: "drop", Into: choice(&o.Drop, DropIgnore, DropDocuments, DropIndex), Default: "delete_documents",
+		{
+			Name: "delete", Into: choice(&o.Delete, DeleteRemove, DeleteKeep, DeleteMark), Default: "remove", Example: "remove",
+			Doc: "A document was deleted: `remove` it from the index, `keep` it, or keep it and `mark` it as deleted.",
+		},
+		{
+			Name: "drop", Into: choice(&o.Drop, DropIgnore, DropDocuments, DropIndex), Default: "delete_documents",
 			Example: "delete_documents",
-			Doc:     "A collection was dropped: `ignore` that, `delete_documents` of it, or `delete_index`."},
-		{Name: "history_lost", Into: choice(&o.HistoryLost, LostResync, LostStop), Default: "resync", Example: "resync",
+			Doc:     "A collection was dropped: `ignore` that, `delete_documents` of it, or `delete_index`.",
+		},
+		{
+			Name: "history_lost", Into: choice(&o.HistoryLost, LostResync, LostStop), Default: "resync", Example: "resync",
 			Doc: "The oplog no longer reaches back to where we were: `resync` copies the collections again and removes " +
-				"what is gone; `stop` stops with an error."},
+				"what is gone; `stop` stops with an error.",
+		},
 	}
 }
 

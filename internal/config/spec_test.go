@@ -112,8 +112,10 @@ func TestSecretsArePlantedEverywhere(t *testing.T) {
 		if !f.Into.secret {
 			return
 		}
-		for _, value := range []string{planted, "\"" + planted + " x\"", "[" + planted + "]", "{" + planted + ": " + planted + "}",
-			"mongodb://u:" + planted + "@h", "mongodb://u:x" + planted, "mongodb://u:" + planted + "@h/?w=" + planted, "!x " + planted, "\"" + planted, "*" + planted} {
+		for _, value := range []string{
+			planted, "\"" + planted + " x\"", "[" + planted + "]", "{" + planted + ": " + planted + "}",
+			"mongodb://u:" + planted + "@h", "mongodb://u:x" + planted, "mongodb://u:" + planted + "@h/?w=" + planted, "!x " + planted, "\"" + planted, "*" + planted,
+		} {
 			text := textWith(strings.Split(path, "."), value)
 			c, err := loadText(text)
 			shown := ""

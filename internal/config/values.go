@@ -41,8 +41,13 @@ type Size int64
 // sizeUnits in the order in which String tries them.
 func sizeUnits() []sizeUnit {
 	return []sizeUnit{
-		{"GiB", 1 << 30}, {"GB", 1e9}, {"MiB", 1 << 20}, {"MB", 1e6},
-		{"KiB", 1 << 10}, {"KB", 1e3}, {"B", 1},
+		{"GiB", 1 << 30},
+		{"GB", 1e9},
+		{"MiB", 1 << 20},
+		{"MB", 1e6},
+		{"KiB", 1 << 10},
+		{"KB", 1e3},
+		{"B", 1},
 	}
 }
 

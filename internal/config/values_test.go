@@ -31,8 +31,10 @@ func TestParseSize(t *testing.T) {
 }
 
 func TestParseSizeRefuses(t *testing.T) {
-	for _, in := range []string{"", "MB", "-1", "-1MB", "1e3", "0x10", "1_000", "2 megs", "1TB", "9223372036854775808",
-		"9223372036854775807KB", "NaN", "inf", "1.2.3MB", "1..5"} {
+	for _, in := range []string{
+		"", "MB", "-1", "-1MB", "1e3", "0x10", "1_000", "2 megs", "1TB", "9223372036854775808",
+		"9223372036854775807KB", "NaN", "inf", "1.2.3MB", "1..5",
+	} {
 		if got, err := ParseSize(in); err == nil {
 			t.Errorf("ParseSize(%q) = %d", in, got)
 		}

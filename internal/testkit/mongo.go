@@ -64,8 +64,10 @@ func StartMongo(ctx context.Context, o MongoOptions) (*Mongo, error) {
 		log := m.LogTail()
 		_ = m.Stop()
 		if !bindFailed(log) {
-			return nil, &flow.Error{Op: "start mongod", Object: bin.path + bin.image, Class: flow.Fatal,
-				Err: fmt.Errorf("%w\nend of its log (%s):\n%s", err, m.dir, log), Hint: startHint(log)}
+			return nil, &flow.Error{
+				Op: "start mongod", Object: bin.path + bin.image, Class: flow.Fatal,
+				Err: fmt.Errorf("%w\nend of its log (%s):\n%s", err, m.dir, log), Hint: startHint(log),
+			}
 		}
 	}
 	return nil, err

@@ -141,7 +141,8 @@ func TestMongoFailPoint(t *testing.T) {
 	m := startMongo(t, MongoOptions{FailPoints: true})
 	c := connect(t, m.URI()+"&retryReads=false")
 	err := c.Database("admin").RunCommand(t.Context(), bson.D{
-		{Key: "configureFailPoint", Value: "failCommand"}, {Key: "mode", Value: bson.D{{Key: "times", Value: 1}}},
+		{Key: "configureFailPoint", Value: "failCommand"},
+		{Key: "mode", Value: bson.D{{Key: "times", Value: 1}}},
 		{Key: "data", Value: bson.D{{Key: "failCommands", Value: bson.A{"find"}}, {Key: "errorCode", Value: 96}}},
 	}).Err()
 	if err != nil {

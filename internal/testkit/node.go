@@ -137,7 +137,8 @@ func (m *Mongo) initiate(ctx context.Context) error {
 	}
 	return m.nodes[i].direct(ctx, func(ctx context.Context, admin *mongo.Database) error {
 		return admin.RunCommand(ctx, bson.D{
-			{Key: "createUser", Value: rootUser}, {Key: "pwd", Value: rootPassword},
+			{Key: "createUser", Value: rootUser},
+			{Key: "pwd", Value: rootPassword},
 			{Key: "roles", Value: bson.A{"root"}},
 			{Key: "writeConcern", Value: bson.D{{Key: "w", Value: "majority"}}},
 		}).Err()
@@ -150,7 +151,8 @@ func (m *Mongo) initiateSet(ctx context.Context, admin *mongo.Database) error {
 		members = append(members, bson.D{{Key: "_id", Value: i}, {Key: "host", Value: n.port.addr()}})
 	}
 	return admin.RunCommand(ctx, bson.D{{Key: "replSetInitiate", Value: bson.D{
-		{Key: "_id", Value: replicaSet}, {Key: "members", Value: members},
+		{Key: "_id", Value: replicaSet},
+		{Key: "members", Value: members},
 		{Key: "settings", Value: bson.D{{Key: "electionTimeoutMillis", Value: 1500}}},
 	}}}).Err()
 }

@@ -60,8 +60,10 @@ func StartSearch(ctx context.Context, o SearchOptions) (*Search, error) {
 		log := s.LogTail()
 		_ = s.Stop()
 		if !bindFailed(log) {
-			return nil, &flow.Error{Op: "start", Object: eng.dist.String(), Class: flow.Fatal,
-				Err: fmt.Errorf("%w\nend of its log (%s):\n%s", err, s.logFile(), log), Hint: searchHint}
+			return nil, &flow.Error{
+				Op: "start", Object: eng.dist.String(), Class: flow.Fatal,
+				Err: fmt.Errorf("%w\nend of its log (%s):\n%s", err, s.logFile(), log), Hint: searchHint,
+			}
 		}
 	}
 	return nil, err

@@ -101,12 +101,17 @@ func (s *Server) describe(name string, c Command) (bson.D, error) {
 		return bson.D{{Key: "version", Value: s.opts.Version}, {Key: "modules", Value: bson.A{}}, {Key: "maxBsonObjectSize", Value: 16 << 20}}, nil
 	case "replsetgetstatus":
 		return bson.D{{Key: "set", Value: setName}, {Key: "myState", Value: 1}, {Key: "members", Value: bson.A{bson.D{
-			{Key: "_id", Value: 0}, {Key: "name", Value: s.addr()}, {Key: "health", Value: 1.0}, {Key: "state", Value: 1}, {Key: "stateStr", Value: "PRIMARY"},
+			{Key: "_id", Value: 0},
+			{Key: "name", Value: s.addr()},
+			{Key: "health", Value: 1.0},
+			{Key: "state", Value: 1},
+			{Key: "stateStr", Value: "PRIMARY"},
 			{Key: "optime", Value: bson.D{{Key: "ts", Value: s.Clock()}, {Key: "t", Value: int64(1)}}},
 		}}}}, nil
 	case "replsetgetconfig":
 		return bson.D{{Key: "config", Value: bson.D{
-			{Key: "_id", Value: setName}, {Key: "version", Value: 1},
+			{Key: "_id", Value: setName},
+			{Key: "version", Value: 1},
 			{Key: "members", Value: bson.A{bson.D{{Key: "_id", Value: 0}, {Key: "host", Value: s.addr()}}}},
 			{Key: "settings", Value: bson.D{{Key: "replicaSetId", Value: s.opts.ReplicaSetID}}},
 		}}}, nil
@@ -121,11 +126,18 @@ func (s *Server) describe(name string, c Command) (bson.D, error) {
 func (s *Server) hello() bson.D {
 	now := time.Now()
 	d := bson.D{
-		{Key: "helloOk", Value: true}, {Key: "ismaster", Value: true}, {Key: "isWritablePrimary", Value: true},
-		{Key: "maxBsonObjectSize", Value: int32(16 << 20)}, {Key: "maxMessageSizeBytes", Value: int32(48_000_000)},
-		{Key: "maxWriteBatchSize", Value: int32(100_000)}, {Key: "localTime", Value: now},
-		{Key: "logicalSessionTimeoutMinutes", Value: int32(30)}, {Key: "connectionId", Value: int32(1)},
-		{Key: "minWireVersion", Value: int32(0)}, {Key: "maxWireVersion", Value: s.wireVersion()}, {Key: "readOnly", Value: false},
+		{Key: "helloOk", Value: true},
+		{Key: "ismaster", Value: true},
+		{Key: "isWritablePrimary", Value: true},
+		{Key: "maxBsonObjectSize", Value: int32(16 << 20)},
+		{Key: "maxMessageSizeBytes", Value: int32(48_000_000)},
+		{Key: "maxWriteBatchSize", Value: int32(100_000)},
+		{Key: "localTime", Value: now},
+		{Key: "logicalSessionTimeoutMinutes", Value: int32(30)},
+		{Key: "connectionId", Value: int32(1)},
+		{Key: "minWireVersion", Value: int32(0)},
+		{Key: "maxWireVersion", Value: s.wireVersion()},
+		{Key: "readOnly", Value: false},
 	}
 	if s.opts.Mongos {
 		return append(d, bson.E{Key: "msg", Value: "isdbgrid"})
@@ -134,6 +146,10 @@ func (s *Server) hello() bson.D {
 	return append(d,
 		bson.E{Key: "hosts", Value: bson.A{s.addr()}}, bson.E{Key: "setName", Value: setName}, bson.E{Key: "setVersion", Value: int32(1)},
 		bson.E{Key: "secondary", Value: false}, bson.E{Key: "primary", Value: s.addr()}, bson.E{Key: "me", Value: s.addr()},
-		bson.E{Key: "lastWrite", Value: bson.D{{Key: "opTime", Value: op}, {Key: "lastWriteDate", Value: now},
-			{Key: "majorityOpTime", Value: op}, {Key: "majorityWriteDate", Value: now}}})
+		bson.E{Key: "lastWrite", Value: bson.D{
+			{Key: "opTime", Value: op},
+			{Key: "lastWriteDate", Value: now},
+			{Key: "majorityOpTime", Value: op},
+			{Key: "majorityWriteDate", Value: now},
+		}})
 }

@@ -48,8 +48,10 @@ func Replace(ns string, t bson.Timestamp, doc bson.D) Event {
 
 // Update makes an event that sets fields of the document id.
 func Update(ns string, t bson.Timestamp, id any, set bson.D) Event {
-	return Event{Op: "update", NS: ns, Time: t, Key: bson.D{{Key: "_id", Value: id}},
-		Update: bson.D{{Key: "updatedFields", Value: set}, {Key: "removedFields", Value: bson.A{}}, {Key: "truncatedArrays", Value: bson.A{}}}}
+	return Event{
+		Op: "update", NS: ns, Time: t, Key: bson.D{{Key: "_id", Value: id}},
+		Update: bson.D{{Key: "updatedFields", Value: set}, {Key: "removedFields", Value: bson.A{}}, {Key: "truncatedArrays", Value: bson.A{}}},
+	}
 }
 
 // Delete makes an event for the end of the document id.

@@ -88,9 +88,11 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scripted MongoDB: %w", err)
 	}
-	s := &Server{opts: o, l: l, quit: make(chan struct{}), conns: map[net.Conn]bool{}, clock: o.Clock,
+	s := &Server{
+		opts: o, l: l, quit: make(chan struct{}), conns: map[net.Conn]bool{}, clock: o.Clock,
 		hooks: map[string]func(Command) (bson.D, error){}, failures: map[string][]error{},
-		cursors: map[int64]*cursor{}, nextID: 1000, wake: make(chan struct{})}
+		cursors: map[int64]*cursor{}, nextID: 1000, wake: make(chan struct{}),
+	}
 	s.wg.Add(1)
 	go s.accept()
 	return s, nil

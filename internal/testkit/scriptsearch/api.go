@@ -189,8 +189,10 @@ func (s *Server) docAPI(r *http.Request, parts []string, body []byte) Answer {
 		return s.getDoc(key{x.name, id})
 	}
 	version, _ := strconv.ParseInt(q.Get("version"), 10, 64)
-	a := Action{Op: "index", Index: parts[0], ID: id, Version: version, VersionType: q.Get("version_type"), Source: body,
-		RequireAlias: q.Get("require_alias") == "true"}
+	a := Action{
+		Op: "index", Index: parts[0], ID: id, Version: version, VersionType: q.Get("version_type"), Source: body,
+		RequireAlias: q.Get("require_alias") == "true",
+	}
 	switch {
 	case r.Method == http.MethodDelete:
 		a.Op, a.Source = "delete", nil

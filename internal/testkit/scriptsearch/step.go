@@ -82,20 +82,26 @@ func Items(pick Pick, answer ItemAnswer) Step {
 
 // RejectItems: the write queue is full, 429 per action.
 func RejectItems(pick Pick) Step {
-	return Items(pick, ItemAnswer{http.StatusTooManyRequests, "rejected_execution_exception",
-		"rejected execution of coordinating operation [coordinating_and_primary_bytes=0, max_coordinating_and_primary_bytes=1]"})
+	return Items(pick, ItemAnswer{
+		http.StatusTooManyRequests, "rejected_execution_exception",
+		"rejected execution of coordinating operation [coordinating_and_primary_bytes=0, max_coordinating_and_primary_bytes=1]",
+	})
 }
 
 // FloodStage: the disk is full, 429 per action.
 func FloodStage(pick Pick) Step {
-	return Items(pick, ItemAnswer{http.StatusTooManyRequests, "cluster_block_exception",
-		"index [i] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];"})
+	return Items(pick, ItemAnswer{
+		http.StatusTooManyRequests, "cluster_block_exception",
+		"index [i] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];",
+	})
 }
 
 // Blocked: index.blocks.write, 403 per action.
 func Blocked(pick Pick) Step {
-	return Items(pick, ItemAnswer{http.StatusForbidden, "cluster_block_exception",
-		"index [i] blocked by: [FORBIDDEN/8/index write (api)];"})
+	return Items(pick, ItemAnswer{
+		http.StatusForbidden, "cluster_block_exception",
+		"index [i] blocked by: [FORBIDDEN/8/index write (api)];",
+	})
 }
 
 // Closed: the index is closed, 400 per action.
@@ -105,15 +111,19 @@ func Closed(pick Pick) Step {
 
 // Denied: no right to write, 403 per action.
 func Denied(pick Pick) Step {
-	return Items(pick, ItemAnswer{http.StatusForbidden, "security_exception",
-		"no permissions for [indices:data/write/bulk[s]] and User [name=u]"})
+	return Items(pick, ItemAnswer{
+		http.StatusForbidden, "security_exception",
+		"no permissions for [indices:data/write/bulk[s]] and User [name=u]",
+	})
 }
 
 // Unmappable: the document does not fit the mapping, 400 per action, with the
 // error type of the product.
 func (s *Server) Unmappable(pick Pick) Step {
-	return Items(pick, ItemAnswer{http.StatusBadRequest, s.opts.Product.parsingError(),
-		"failed to parse field [f] of type [long] in document with id '1'. Preview of field's value: 'x'"})
+	return Items(pick, ItemAnswer{
+		http.StatusBadRequest, s.opts.Product.parsingError(),
+		"failed to parse field [f] of type [long] in document with id '1'. Preview of field's value: 'x'",
+	})
 }
 
 // Whole is a step that answers the request with an engine's error.
@@ -131,8 +141,10 @@ func TooLarge() Step { return Step{Whole: &Answer{Status: http.StatusRequestEnti
 
 // BadGateway: a proxy in between has lost the engine; its answer is HTML.
 func BadGateway() Step {
-	return Step{Whole: &Answer{Status: http.StatusBadGateway, Body: "<html><body><h1>502 Bad Gateway</h1></body></html>",
-		Header: http.Header{"Content-Type": {"text/html"}}}}
+	return Step{Whole: &Answer{
+		Status: http.StatusBadGateway, Body: "<html><body><h1>502 Bad Gateway</h1></body></html>",
+		Header: http.Header{"Content-Type": {"text/html"}},
+	}}
 }
 
 // Hang never answers; the actions are carried out.

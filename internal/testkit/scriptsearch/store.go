@@ -132,11 +132,15 @@ func (st *store) apply(a Action) (ItemAnswer, string) {
 	x := st.writeIndex(a.Index)
 	switch {
 	case x == nil && len(st.resolve(a.Index)) > 0:
-		return ItemAnswer{http.StatusBadRequest, "illegal_argument_exception",
-			"no write index is defined for alias [" + a.Index + "]."}, a.Index
+		return ItemAnswer{
+			http.StatusBadRequest, "illegal_argument_exception",
+			"no write index is defined for alias [" + a.Index + "].",
+		}, a.Index
 	case a.RequireAlias && (x == nil || x.name == a.Index):
-		return ItemAnswer{http.StatusNotFound, "index_not_found_exception",
-			"no such index [" + a.Index + "] and [require_alias] request flag is [true] and [" + a.Index + "] is not an alias"}, a.Index
+		return ItemAnswer{
+			http.StatusNotFound, "index_not_found_exception",
+			"no such index [" + a.Index + "] and [require_alias] request flag is [true] and [" + a.Index + "] is not an alias",
+		}, a.Index
 	case x == nil:
 		x, _ = st.create(a.Index, nil)
 	}
@@ -163,8 +167,10 @@ func (st *store) write(a Action, k key, d *Doc) ItemAnswer {
 			if a.VersionType == "external_gte" {
 				how = "higher than"
 			}
-			return ItemAnswer{http.StatusConflict, "version_conflict_engine_exception",
-				fmt.Sprintf("[%s]: version conflict, current version [%d] is %s the one provided [%d]", k.id, d.Version, how, next)}
+			return ItemAnswer{
+				http.StatusConflict, "version_conflict_engine_exception",
+				fmt.Sprintf("[%s]: version conflict, current version [%d] is %s the one provided [%d]", k.id, d.Version, how, next),
+			}
 		}
 	default:
 		next = max(next, 1)
@@ -172,8 +178,10 @@ func (st *store) write(a Action, k key, d *Doc) ItemAnswer {
 	exists := !d.Deleted
 	switch {
 	case a.Op == "create" && exists:
-		return ItemAnswer{http.StatusConflict, "version_conflict_engine_exception",
-			fmt.Sprintf("[%s]: version conflict, document already exists (current version [%d])", k.id, d.Version)}
+		return ItemAnswer{
+			http.StatusConflict, "version_conflict_engine_exception",
+			fmt.Sprintf("[%s]: version conflict, document already exists (current version [%d])", k.id, d.Version),
+		}
 	case a.Op == "update" && !exists:
 		return ItemAnswer{http.StatusNotFound, "document_missing_exception", "[" + k.id + "]: document missing"}
 	}

@@ -1,0 +1,98 @@
+// Command sluice keeps MongoDB collections searchable in Elasticsearch or
+// OpenSearch. This file holds the arguments and the one exit; each verb has a
+// file of its own.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"sluice/internal/config"
+	"sluice/internal/flow"
+)
+
+// Exit codes, the same for every verb (documented in README.md).
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+	exitCut    = 130
+)
+
+// cli is the whole command line.
+type cli struct {
+	LogFormat string `enum:"auto,text,json" default:"auto" help:"Log lines as text, json, or auto: text on a terminal, json in a pipe."`
+	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"The least important log line to write: debug, info, warn, error."`
+
+	Run     runCmd     `cmd:"" help:"Run everything in the configuration."`
+	Sync    syncCmd    `cmd:"" help:"Run one flow from flags, no file needed."`
+	Status  statusCmd  `cmd:"" help:"Tell how a running sluice is doing."`
+	Config  configCmd  `cmd:"" help:"Check, print or describe the configuration."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// stdio is what a verb may write to.
+type stdio struct {
+	out, err io.Writer
+}
+
+func main() {
+	os.Exit(run(context.Background(), os.Args[1:], stdio{out: os.Stdout, err: os.Stderr}))
+}
+
+// run parses the arguments, runs the verb and returns the exit code.
+func run(ctx context.Context, args []string, io stdio) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c, kong.Name("sluice"),
+		kong.Description("Keeps MongoDB collections searchable in Elasticsearch or OpenSearch."),
+		kong.UsageOnError(), kong.Writers(io.out, io.err), kong.Exit(func(code int) { exited = code }))
+	if err != nil {
+		say(io.err, "sluice: "+err.Error())
+		return exitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		say(io.err, "sluice: "+err.Error()+"\n  'sluice --help' lists the verbs, 'sluice VERB --help' its flags")
+		return exitUsage
+	}
+	k.BindTo(ctx, (*context.Context)(nil))
+	err = k.Run(&c, io)
+	if err != nil && !errors.Is(err, errQuiet) {
+		say(io.err, "sluice: "+strings.TrimSpace(err.Error()))
+	}
+	return exitCode(err)
+}
+
+// errQuiet marks a failure that has been told already.
+var errQuiet = errors.New("")
+
+// errCut says that a second signal cut the work off.
+var errCut = errors.New("cut by a second signal; what was settled is saved, the rest is done again at the next start")
+
+func exitCode(err error) int {
+	var bad config.Errors
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errCut):
+		return exitCut
+	case errors.As(err, &bad), flow.ClassOf(err) == flow.Config:
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// say writes one line; a terminal that is gone is no reason to fail.
+func say(w io.Writer, line string) { _, _ = io.WriteString(w, line+"\n") }

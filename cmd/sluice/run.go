@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"golang.org/x/term"
+
+	"sluice/internal/app"
+	"sluice/internal/config"
+)
+
+// choices are what a user may say at a start about a state that doesn't fit.
+type choices struct {
+	Resync      []string `help:"Copy this namespace again, in place; 'all' for all. May be repeated." placeholder:"NS"`
+	AcceptShape bool     `help:"Go on although the configuration now shapes documents in another way; those already indexed stay as they are until they change."`
+}
+
+type runCmd struct {
+	Config string `short:"c" help:"The configuration; without it ./sluice.yaml, then /etc/sluice/sluice.yaml." placeholder:"FILE"`
+	Listen string `help:"Where to answer /status, /metrics, /healthz and /readyz; overrides http.listen." placeholder:"HOST:PORT"`
+	Once   bool   `help:"End when every snapshot is complete and the streams have reached the time at which it ended."`
+	choices
+}
+
+// Run runs everything in the configuration.
+func (r *runCmd) Run(ctx context.Context, c *cli, out stdio) error {
+	cfg, err := config.Load(r.Config, config.Overrides{Listen: r.Listen})
+	if err != nil {
+		return err
+	}
+	return runApp(ctx, c, out, app.Options{Config: cfg, Once: r.Once, Resync: r.Resync, AcceptShape: r.AcceptShape}, false)
+}
+
+// runApp runs the configuration until it ends or a signal comes.
+func runApp(ctx context.Context, c *cli, out stdio, o app.Options, asJSON bool) error {
+	terminal := isTerminal(out.err)
+	logger, err := app.NewLogger(out.err, app.LogOptions{Format: c.LogFormat, Level: c.LogLevel, Terminal: terminal})
+	if err != nil {
+		return err
+	}
+	o.Logger = logger
+	if terminal {
+		o.Progress = out.err
+	}
+	ctx, drain, cut, stop := signals(ctx)
+	defer stop()
+	a := app.New(o)
+	err = a.Run(ctx, drain)
+	if cut() {
+		return errCut
+	}
+	if err == nil && o.Once {
+		return told(out, a.Status(), asJSON)
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// told prints the result of finite work.
+func told(out stdio, st app.Status, asJSON bool) error {
+	if !asJSON {
+		say(out.out, st.Summary())
+		return nil
+	}
+	text, err := st.JSON()
+	say(out.out, string(text))
+	return err
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"sync"
+
+	"sluice/internal/checkpoint"
+	"sluice/internal/config"
+	"sluice/internal/flow"
+	"sluice/internal/search"
+)
+
+// binding holds what a flow's position is bound to (rule S12): the shape and
+// the index of each namespace. Safe from several goroutines.
+type binding struct {
+	sink  *search.Sink
+	shape func(flow.Namespace) string
+
+	mu      sync.Mutex
+	shapes  map[string]string
+	targets map[string]string
+}
+
+func newBinding(sink *search.Sink, cfg *config.Flow) *binding {
+	return &binding{
+		sink: sink, shape: func(ns flow.Namespace) string { return fingerprint(cfg, ns) },
+		shapes: map[string]string{}, targets: map[string]string{},
+	}
+}
+
+// fingerprint sums up what of the configuration shapes the documents of ns.
+func fingerprint(cfg *config.Flow, ns flow.Namespace) string {
+	index, _ := config.IndexName(*cfg, ns.DB, ns.Coll)
+	shape, _ := json.Marshal(struct {
+		Index   string
+		Filters []string
+		Fields  config.Fields
+		Render  config.Render
+	}{index, cfg.FilterTexts(), cfg.Fields, cfg.Render})
+	sum := sha256.Sum256(shape)
+	return hex.EncodeToString(sum[:12])
+}
+
+// find looks at the indexes of all namespaces, for the comparison at a start.
+func (b *binding) find(ctx context.Context, source string, all []flow.Namespace) (checkpoint.Binding, error) {
+	now := checkpoint.Binding{Source: source, Fingerprints: map[string]string{}, Targets: map[string]checkpoint.Target{}}
+	for _, ns := range all {
+		t, err := b.sink.Inspect(ctx, ns)
+		if err != nil {
+			return now, err
+		}
+		now.Fingerprints[ns.String()] = b.shape(ns)
+		now.Targets[ns.String()] = checkpoint.Target{UUID: t.UUID, Docs: t.Docs}
+	}
+	return now, nil
+}
+
+// adopt takes over what is bound already.
+func (b *binding) adopt(shapes, targets map[string]string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.Copy(b.shapes, shapes)
+	maps.Copy(b.targets, targets)
+}
+
+// record binds ns to its index as it is now.
+func (b *binding) record(ctx context.Context, ns flow.Namespace) error {
+	t, err := b.sink.Inspect(ctx, ns)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shapes[ns.String()] = b.shape(ns)
+	b.targets[ns.String()] = t.UUID
+	return nil
+}
+
+// forget ends the binding of ns: its collection is gone.
+func (b *binding) forget(ns flow.Namespace) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.shapes, ns.String())
+	delete(b.targets, ns.String())
+}
+
+// snapshot returns copies for the state.
+func (b *binding) snapshot() (shapes, targets map[string]string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.shapes), maps.Clone(b.targets)
+}

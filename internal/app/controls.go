@@ -1,0 +1,57 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+
+	"sluice/internal/flow"
+	"sluice/internal/pipeline"
+	"sluice/internal/search"
+)
+
+// controls applies what happens to whole namespaces: to the index by the
+// sink, and, after a snapshot that may have left ghosts, by their removal.
+type controls struct {
+	sink   *search.Sink
+	ghosts pipeline.Ghosts
+	bind   *binding
+	log    *slog.Logger
+}
+
+// Apply does what c asks for; it may be called again after a failure.
+func (a *controls) Apply(ctx context.Context, c flow.Control) error {
+	log := a.log.With(slog.String(flow.LogNS, c.NS.String()))
+	if err := a.sink.Apply(ctx, c); err != nil {
+		return err
+	}
+	switch c.Kind {
+	case flow.ControlSnapshotBegin, flow.ControlCreated:
+		if err := a.bind.record(ctx, c.NS); err != nil {
+			return err
+		}
+		if c.Kind == flow.ControlSnapshotBegin {
+			log.Info("snapshot starts")
+		}
+	case flow.ControlSnapshotDone:
+		return a.snapshotDone(ctx, c, log)
+	case flow.ControlDropped:
+		a.bind.forget(c.NS)
+		log.Info("the collection was dropped or renamed away", slog.Any(flow.LogTime, c.Time))
+	case flow.ControlReplaced:
+		log.Info("the collection was replaced by another; it is copied again", slog.Any(flow.LogTime, c.Time))
+	}
+	return nil
+}
+
+func (a *controls) snapshotDone(ctx context.Context, c flow.Control, log *slog.Logger) error {
+	if !c.Ghosts {
+		log.Info("snapshot done")
+		return nil
+	}
+	removed, err := a.ghosts.Remove(ctx, c.NS)
+	if err != nil {
+		return err
+	}
+	log.Info("snapshot done; documents that MongoDB no longer has were removed", slog.Int(flow.LogCount, removed))
+	return nil
+}

@@ -1,0 +1,254 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"sluice/internal/checkpoint"
+	"sluice/internal/config"
+	"sluice/internal/flow"
+	"sluice/internal/mongo"
+	"sluice/internal/pipeline"
+	"sluice/internal/search"
+	"sluice/internal/transcode"
+)
+
+// saveEvery is how often a changed position is saved.
+const saveEvery = time.Second
+
+// metrics are those of all components, shared by the flows of a process.
+type metrics struct {
+	mongo      *mongo.Metrics
+	pipeline   *pipeline.Metrics
+	search     *search.Metrics
+	checkpoint *checkpoint.Metrics
+}
+
+func newMetrics(reg prometheus.Registerer) metrics {
+	return metrics{
+		mongo: mongo.NewMetrics(reg), pipeline: pipeline.NewMetrics(reg),
+		search: search.NewMetrics(reg), checkpoint: checkpoint.NewMetrics(reg),
+	}
+}
+
+// flowRun is one flow from open to close.
+type flowRun struct {
+	o       Options
+	cfg     *config.Flow
+	log     *slog.Logger
+	metrics metrics
+	budget  int64
+
+	source  *mongo.Source
+	client  *search.Client
+	sink    *search.Sink
+	keeper  *checkpoint.Keeper
+	letters *letters
+	bind    *binding
+	pump    *pipeline.Pump
+	saved   checkpoint.State
+	closers []func(context.Context) error
+
+	opened atomic.Bool
+	state  atomic.Pointer[string]
+	err    atomic.Pointer[error]
+}
+
+func (f *flowRun) setState(s string) { f.state.Store(&s) }
+
+// open connects both ends, takes over the saved state and decides what is to
+// be copied. After an error the caller still calls close.
+func (f *flowRun) open(ctx context.Context) error {
+	f.setState("starting")
+	var err error
+	if f.source, err = mongo.Open(ctx, f.mongoOptions()); err != nil {
+		return err
+	}
+	f.closers = append(f.closers, f.source.Close)
+	if f.client, err = search.Open(ctx, f.searchOptions()); err != nil {
+		return err
+	}
+	f.closers = append(f.closers, func(context.Context) error { f.client.Close(); return nil })
+	f.sink = f.client.Sink()
+	f.bind = newBinding(f.sink, f.cfg)
+	if err := f.openState(ctx); err != nil {
+		return err
+	}
+	if f.letters, err = openLetters(ctx, f.o.Config, f.cfg.Name, f.client); err != nil {
+		return err
+	}
+	f.closers = append(f.closers, func(context.Context) error { return f.letters.close() })
+	resync, err := f.compare(ctx)
+	if err != nil {
+		return err
+	}
+	if err := f.source.Start(ctx, flow.Position(f.saved.Position), resync); err != nil {
+		return err
+	}
+	f.pump = pipeline.New(f.pumpOptions())
+	f.opened.Store(true)
+	return nil
+}
+
+func (f *flowRun) openState(ctx context.Context) error {
+	store, done, err := openStore(f.o.Config, f.cfg.Name, f.client)
+	if err != nil {
+		return err
+	}
+	f.closers = append(f.closers, func(context.Context) error { return done() })
+	f.keeper = checkpoint.NewKeeper(checkpoint.KeeperOptions{Store: store, Flow: f.cfg.Name, Logger: f.log, Metrics: f.metrics.checkpoint})
+	f.saved, err = f.keeper.Acquire(ctx)
+	return err
+}
+
+// compare holds the saved state against what is there now (rule S12) and
+// returns what has to be copied again.
+func (f *flowRun) compare(ctx context.Context) ([]mongo.Resync, error) {
+	var all []flow.Namespace
+	for _, c := range f.source.Collections() {
+		if c.Refused != nil {
+			f.log.Warn("namespace is not copied", slog.String(flow.LogNS, c.NS.String()), slog.Any(flow.LogErr, c.Refused))
+			continue
+		}
+		all = append(all, c.NS)
+	}
+	now, err := f.bind.find(ctx, f.source.Identity(), all)
+	if err != nil {
+		return nil, err
+	}
+	choices := checkpoint.Choices{AcceptShape: f.o.AcceptShape}
+	for _, ns := range f.o.Resync {
+		if ns == "all" {
+			ns = checkpoint.AllNamespaces
+		}
+		choices.Resync = append(choices.Resync, ns)
+	}
+	decisions, err := checkpoint.Bind(f.saved, now, choices)
+	if err != nil {
+		return nil, err
+	}
+	var again []mongo.Resync
+	for _, d := range decisions {
+		ns, _ := flow.ParseNamespace(d.NS)
+		if d.Resync {
+			again = append(again, mongo.Resync{NS: ns, Ghosts: d.Ghosts})
+			f.log.Info("namespace will be copied", slog.String(flow.LogNS, d.NS), slog.String(flow.LogReason, string(d.Reason)))
+			continue
+		}
+		f.bind.adopt(map[string]string{d.NS: now.Fingerprints[d.NS]}, map[string]string{d.NS: now.Targets[d.NS].UUID})
+	}
+	return again, nil
+}
+
+func (f *flowRun) mongoOptions() mongo.Options {
+	filters := make([]mongo.Filter, len(f.cfg.Filters))
+	for i, q := range f.cfg.Filters {
+		filters[i] = mongo.Filter{Pattern: q.Pattern, Query: q.Query}
+	}
+	s := f.cfg.Snapshot
+	return mongo.Options{
+		URI: f.o.Config.MongoDB.URI.Reveal(), AppName: "sluice " + Version,
+		Namespaces: f.cfg.Namespaces, Exclude: f.cfg.Exclude, Filters: filters,
+		Snapshot: mongo.SnapshotOptions{
+			Parallel: s.Parallel, Rate: s.Rate, ReadPreference: s.ReadPreference,
+			ChunkBytes: int(s.Chunk), Disabled: !s.Enabled,
+		},
+		HistoryLost: string(f.cfg.On.HistoryLost), Once: f.o.Once, Logger: f.log, Metrics: f.metrics.mongo,
+	}
+}
+
+func (f *flowRun) searchOptions() search.Options {
+	s := f.o.Config.Search
+	return search.Options{
+		URLs: s.URLs,
+		Auth: search.Auth{Username: s.Auth.Username, Password: s.Auth.Password.Reveal(), APIKey: s.Auth.APIKey.Reveal()},
+		TLS:  search.TLS{CAFile: s.TLS.CAFile, CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile, InsecureSkipVerify: s.TLS.InsecureSkipVerify},
+		Gzip: s.Gzip, MaxInFlight: s.InFlight, BodyBytes: int(s.BodyBytes), Timeout: s.Timeout,
+		Flow: f.cfg.Name, Source: f.source.Identity(), Route: f.route(), Transport: f.o.Transport, Logger: f.log, Metrics: f.metrics.search,
+	}
+}
+
+// route returns where documents of a namespace go and how they are written.
+func (f *flowRun) route() func(flow.Namespace) (search.Route, error) {
+	r := f.cfg.Render
+	plan, planErr := transcode.Compile(transcode.Options{
+		Dates: transcode.DateFormat(r.Dates), Decimal: transcode.DecimalFormat(r.Decimals),
+		NonFinite: transcode.NonFiniteFormat(r.NonFinite), BadNames: transcode.BadNames(r.BadNames),
+	},
+		transcode.Fields{Include: f.cfg.Fields.Include, Exclude: f.cfg.Fields.Exclude, Rename: f.cfg.Fields.Rename})
+	return func(ns flow.Namespace) (search.Route, error) {
+		index, err := config.IndexName(*f.cfg, ns.DB, ns.Coll)
+		if err == nil {
+			err = planErr
+		}
+		if err != nil {
+			return search.Route{}, &flow.Error{Op: "find the index of", Object: ns.String(), Class: flow.Config, Err: err}
+		}
+		return search.Route{
+			Index: index, Plan: plan, Settings: f.cfg.Settings, Mappings: f.cfg.Mappings,
+			Delete: search.DeletePolicy(f.cfg.On.Delete), Drop: search.DropPolicy(f.cfg.On.Drop),
+		}, nil
+	}
+}
+
+func (f *flowRun) pumpOptions() pipeline.Options {
+	l := f.o.Config.Limits
+	return pipeline.Options{
+		Stream: f.source.Stream(), Snapshot: f.source.Snapshot(), Reread: f.source.Reread(), Sink: f.sink,
+		Controls: &controls{
+			sink: f.sink, bind: f.bind, log: f.log,
+			ghosts: pipeline.Ghosts{Scan: f.sink.ScanIDs, Missing: f.source.Missing, Write: f.sink},
+		},
+		DeadLetters: f.letters, OldestOpen: f.source.OldestOpen,
+		Lanes: l.Lanes, SnapshotWriters: l.SnapshotWriters, BudgetBytes: f.budget,
+		Logger: f.log, Metrics: f.metrics.pipeline,
+	}
+}
+
+// run pumps until the sources end, drain is closed, ctx is done or something
+// fails; then it saves the position a last time.
+func (f *flowRun) run(ctx context.Context, drain <-chan struct{}) error {
+	f.setState("running")
+	g, gctx := errgroup.WithContext(ctx)
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error {
+		defer stopKeeping()
+		return f.pump.Run(gctx, drain)
+	})
+	g.Go(func() error { return f.keeper.Run(keeping, saveEvery, f.collect) })
+	err := g.Wait()
+	if err != nil {
+		f.setState("failed")
+		f.err.Store(&err)
+		return err
+	}
+	f.setState("done")
+	return nil
+}
+
+// collect is the state to save. The position comes first: what it covers is
+// bound already.
+func (f *flowRun) collect() checkpoint.State {
+	pos := f.source.Position()
+	shapes, targets := f.bind.snapshot()
+	return checkpoint.State{Source: f.source.Identity(), Fingerprints: shapes, Targets: targets, Position: json.RawMessage(pos)}
+}
+
+// close ends everything that open started, in reverse.
+func (f *flowRun) close(ctx context.Context) error {
+	var first error
+	for _, c := range slices.Backward(f.closers) {
+		if err := c(ctx); err != nil && first == nil {
+			first = err
+		}
+	}
+	f.closers = nil
+	return first
+}

@@ -1,0 +1,67 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// progressEvery is how often the progress line is drawn.
+const progressEvery = 500 * time.Millisecond
+
+// showProgress draws one line about the work on a terminal until ctx is done;
+// the channel is closed when it has ended.
+func (a *App) showProgress(ctx context.Context) <-chan struct{} {
+	ended := make(chan struct{})
+	if a.o.Progress == nil {
+		close(ended)
+		return ended
+	}
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		var last int64
+		at := time.Now()
+		for {
+			select {
+			case <-ctx.Done():
+				_, _ = fmt.Fprint(a.o.Progress, "\r\033[K")
+				return
+			case <-tick.C:
+			}
+			st := a.Status()
+			n := st.Settled()
+			rate := float64(n-last) / time.Since(at).Seconds()
+			last, at = n, time.Now()
+			_, _ = fmt.Fprint(a.o.Progress, "\r\033[K"+st.line(rate))
+		}
+	}()
+	return ended
+}
+
+// line is the progress in one line of at most 100 letters or so.
+func (s Status) line(rate float64) string {
+	var estimate, settled int64
+	var open, done int
+	lag := -1.0
+	for _, f := range s.Flows {
+		for _, n := range f.Source.Namespaces {
+			estimate, settled, open, done = estimate+n.Estimated, settled+n.Settled, open+n.ChunksOpen, done+n.ChunksDone
+		}
+		lag = max(lag, f.Source.LagSeconds)
+	}
+	text := fmt.Sprintf("%d changes settled, %.0f/s", s.Settled(), rate)
+	if !s.Copied() && estimate > 0 {
+		share := min(1, float64(settled)/float64(estimate))
+		text = fmt.Sprintf("copying: %d of about %d documents (%.0f %%), chunks %d open %d done, %.0f/s", settled, estimate, 100*share, open, done, rate)
+		if rate > 1 && estimate > settled {
+			left := time.Duration(float64(estimate-settled)/rate) * time.Second
+			text += ", about " + left.Round(time.Second).String() + " left"
+		}
+	}
+	if lag >= 0 {
+		text += fmt.Sprintf(", %.1f s behind", lag)
+	}
+	return text
+}

@@ -1,0 +1,40 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// ready is nil when every flow runs, its position is saved, both servers
+// answer and, if asked for, it is caught up within http.ready_lag.
+func (a *App) ready(ctx context.Context) error {
+	for _, f := range a.flows {
+		if err := f.ready(ctx, a.o.Config.HTTP.ReadyLag); err != nil {
+			return fmt.Errorf("flow %s: %w", f.cfg.Name, err)
+		}
+	}
+	return nil
+}
+
+func (f *flowRun) ready(ctx context.Context, maxLag time.Duration) error {
+	st := f.status()
+	if st.State != "running" {
+		return fmt.Errorf("it is %s", st.State)
+	}
+	if err := f.keeper.Err(); err != nil {
+		return fmt.Errorf("the position is not saved: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := f.source.Ping(ctx); err != nil {
+		return err
+	}
+	if err := f.client.Ping(ctx); err != nil {
+		return err
+	}
+	if maxLag > 0 && (st.Source.LagSeconds < 0 || st.Source.LagSeconds > maxLag.Seconds()) {
+		return fmt.Errorf("it is %.1f s behind, more than http.ready_lag (%s)", st.Source.LagSeconds, maxLag)
+	}
+	return nil
+}

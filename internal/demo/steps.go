@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+const statusAddr = "127.0.0.1:9630"
+
+// sluice returns the command that a user would type, and says so.
+func (d *demo) sluice(args ...string) *exec.Cmd {
+	shown := strings.NewReplacer(d.dir, "DIR").Replace(strings.Join(args, " "))
+	d.say("   $ sluice %s", shown)
+	cmd := exec.Command(d.bin, args...)
+	cmd.Stdout = os.Stdout
+	logs, err := os.OpenFile(filepath.Join(d.dir, "sluice.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil {
+		cmd.Stderr = logs
+	}
+	return cmd
+}
+
+func (d *demo) args(verb string, more ...string) []string {
+	return append([]string{
+		verb, "--mongodb", d.mongo.URI(), "--search", d.search.URL(),
+		"--namespace", "shop.orders", "--state", filepath.Join(d.dir, "state"),
+	}, more...)
+}
+
+func (d *demo) logTail() string {
+	b, _ := os.ReadFile(filepath.Join(d.dir, "sluice.log"))
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return strings.Join(lines[max(0, len(lines)-8):], "\n")
+}
+
+func (d *demo) runOnce(ctx context.Context) error {
+	d.say("\n3. One copy, then the end")
+	cmd := d.sluice(d.args("sync", "--once", "--listen", "off")...)
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("sluice sync --once: %w\n%s", err, d.logTail())
+	}
+	d.say("   done in %.1f s", time.Since(start).Seconds())
+	d.say("\n4. Both sides")
+	return d.compare(ctx)
+}
+
+func (d *demo) runFollow(ctx context.Context) error {
+	d.say("\n3. Copy it and follow it; and because trust is the point: kill -9 in the middle")
+	cmd := d.sluice(d.args("sync", "--listen", statusAddr)...)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	at, err := d.waitCopied(ctx, int64(d.docs)/3)
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, d.logTail())
+	}
+	d.say("   killed at %d documents; started again with the same command", at)
+	cmd = exec.Command(d.bin, cmd.Args[1:]...)
+	logs, _ := os.OpenFile(filepath.Join(d.dir, "sluice.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	cmd.Stderr = logs
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	defer func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	}()
+	if _, err := d.waitCopied(ctx, int64(d.docs)); err != nil {
+		return fmt.Errorf("%w\n%s", err, d.logTail())
+	}
+	d.say("   the rest was copied in %.1f s, from where it stood", time.Since(start).Seconds())
+	if err := d.compare(ctx); err != nil {
+		return err
+	}
+	if err := d.changes(ctx); err != nil {
+		return fmt.Errorf("%w\n%s", err, d.logTail())
+	}
+	d.farewell()
+	<-ctx.Done()
+	return nil
+}
+
+// changes writes to MongoDB and looks for the result in the index.
+func (d *demo) changes(ctx context.Context) error {
+	d.say("\n4. Follow: each change below was written to MongoDB, then searched for")
+	if _, err := d.orders.UpdateByID(ctx, 42, bson.D{{Key: "$set", Value: bson.D{{Key: "note", Value: "giftwrapped"}}}}); err != nil {
+		return err
+	}
+	_, took, err := d.find(ctx, "note:giftwrapped")
+	if err != nil {
+		return err
+	}
+	d.say("   updated order 42, found by its new note after %d ms (the engine makes writes visible once a second)", took.Milliseconds())
+	if _, err := d.orders.InsertOne(ctx, bson.D{{Key: "_id", Value: "express-1"}, {Key: "status", Value: "express"}}); err != nil {
+		return err
+	}
+	if _, took, err = d.find(ctx, "status:express"); err != nil {
+		return err
+	}
+	d.say("   inserted an order, found after %d ms", took.Milliseconds())
+	if _, err := d.orders.DeleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$lt", Value: 1000}}}}); err != nil {
+		return err
+	}
+	d.say("   deleted 1000 orders")
+	return d.settle(ctx)
+}
+
+// settle waits until both sides have equal counts and prints them.
+func (d *demo) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		want, err := d.orders.CountDocuments(ctx, bson.D{})
+		if err != nil {
+			return err
+		}
+		if have, err := d.count(ctx); err == nil && have == want {
+			return d.compare(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("the counts did not meet within a minute")
+		case <-tick.C:
+		}
+	}
+}
+
+func (d *demo) farewell() {
+	d.say("\n5. It goes on following. Try it, from another terminal:")
+	d.say("   curl '%s/shop.orders/_search?q=status:paid&size=1&pretty'", d.search.URL())
+	d.say("   curl http://%s/status        curl http://%s/metrics", statusAddr, statusAddr)
+	d.say("   logs: %s", filepath.Join(d.dir, "sluice.log"))
+	d.say("\nCtrl-C ends everything and removes what the demo made.")
+}
+
+// waitCopied polls the index until it holds at least n documents.
+func (d *demo) waitCopied(ctx context.Context, n int64) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if have, err := d.count(ctx); err == nil && have >= n {
+			return have, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("%d documents were not copied: %w (status: %s)", n, ctx.Err(), d.status())
+		case <-tick.C:
+		}
+	}
+}
+
+// status reads what sluice says of itself, for the message when a step fails.
+func (d *demo) status() string {
+	resp, err := http.Get("http://" + statusAddr + "/status")
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var v json.RawMessage
+	if err := json.NewDecoder(resp.Body).Decode(&v); err != nil {
+		return err.Error()
+	}
+	return string(v)
+}

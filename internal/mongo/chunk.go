@@ -1,0 +1,214 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"sluice/internal/checkpoint"
+	"sluice/internal/flow"
+)
+
+// phase is how far the copy of a namespace is.
+type phase uint8
+
+const (
+	phaseWaiting   phase = iota // SnapshotBegin was not handed out yet
+	phaseBeginning              // SnapshotBegin is not acked yet
+	phaseCopying
+	phaseEnding // SnapshotDone is not acked yet
+)
+
+// String names the phase as Progress shows it.
+func (p phase) String() string {
+	return [...]string{"waiting", "beginning", "copying", "ending"}[p]
+}
+
+// nsCopy is the copy of one namespace. Source.mu guards it.
+type nsCopy struct {
+	ns     flow.Namespace
+	filter bson.Raw
+	ghosts bool
+	phase  phase
+	// ctx ends when the copy is abandoned; dead says so under mu.
+	ctx    context.Context
+	cancel context.CancelFunc
+	dead   bool
+
+	// view: no index to cut along; one chunk, read by a cursor.
+	view bool
+	// majority: reads at a cluster time don't work here (capped collections).
+	majority bool
+	refusals int // snapshot reads refused in a row
+
+	begun     bool           // end is known
+	cut       bool           // all chunks are cut
+	next, end *bson.RawValue // where the next chunk starts; the last _id at the start
+	chunks    []*chunk       // cut and not final, in order
+	cuts      int
+
+	avg       float64 // bytes of a document, 0 before any is known
+	estimated int64   // documents, -1 if unknown
+	read      int64   // documents
+	settled   int64
+	done      int // chunks
+	pass      bson.Timestamp
+}
+
+// stage is how far a chunk is.
+type stage uint8
+
+const (
+	stageReady stage = iota
+	stageReading
+	stageRead    // batches of it are in flight
+	stageSettled // the stream has to pass its time
+)
+
+// chunk is a range of _id, from min (inclusive; nil is the start) to max
+// (exclusive), and with tail also the document at max.
+type chunk struct {
+	min, max *bson.RawValue
+	tail     bool
+	stage    stage
+	// from is the last _id that an earlier run had settled, at the last one that
+	// was read.
+	from, at *bson.RawValue
+	// last holds the last _id of each batch in flight; it is added to by the
+	// chunk's reader only.
+	last   checkpoint.Tracker[*bson.RawValue]
+	open   int  // batches in flight
+	failed bool // one was given up
+	// pass is the time of the last reply: the stream has to pass it, without a
+	// drop of the collection, before the chunk is final (rule S4).
+	pass bson.Timestamp
+}
+
+// reached returns the last settled _id.
+func (ch *chunk) reached() *bson.RawValue {
+	if last, ok := ch.last.Low(); ok {
+		return last
+	}
+	return ch.from
+}
+
+// retry makes a chunk that was not read to its end ready for another reader.
+func (ch *chunk) retry() {
+	if ch.stage == stageReading {
+		ch.stage = stageReady
+	}
+}
+
+// settleIfDone moves ch on when all that was read of it is settled.
+func (c *nsCopy) settleIfDone(ch *chunk) {
+	if ch.stage == stageRead && ch.open == 0 && !ch.failed {
+		ch.stage = stageSettled
+		c.merge()
+	}
+}
+
+// merge joins neighbours that only wait for the stream, so that a long wait
+// does not make a long position.
+func (c *nsCopy) merge() {
+	out := c.chunks[:0]
+	for _, ch := range c.chunks {
+		if n := len(out); n > 0 && ch.stage == stageSettled && out[n-1].stage == stageSettled {
+			prev := out[n-1]
+			prev.max, prev.tail, prev.pass = ch.max, ch.tail, later(prev.pass, ch.pass)
+			c.done++
+			continue
+		}
+		out = append(out, ch)
+	}
+	clear(c.chunks[len(out):])
+	c.chunks = out
+}
+
+// sweep drops the chunks whose time the stream has passed.
+func (c *nsCopy) sweep(passed bson.Timestamp) {
+	out := c.chunks[:0]
+	for _, ch := range c.chunks {
+		if ch.stage == stageSettled && !ch.pass.After(passed) {
+			c.done++
+			continue
+		}
+		out = append(out, ch)
+	}
+	clear(c.chunks[len(out):])
+	c.chunks = out
+}
+
+// complete tells whether everything is copied, settled and passed.
+func (c *nsCopy) complete() bool {
+	return c.phase == phaseCopying && c.cut && len(c.chunks) == 0
+}
+
+// ready returns how many chunks wait for a reader, and the first of them.
+func (c *nsCopy) ready() (n int, first *chunk) {
+	for _, ch := range c.chunks {
+		if ch.stage == stageReady {
+			if first == nil {
+				first = ch
+			}
+			n++
+		}
+	}
+	return n, first
+}
+
+// state is what a position keeps of the copy.
+func (c *nsCopy) state() *copyState {
+	st := &copyState{Ghosts: c.ghosts, Next: valueOf(c.next), End: valueOf(c.end), Begun: c.begun, Cut: c.cut}
+	if c.view && c.cut && len(c.chunks) > 0 {
+		return &copyState{Ghosts: c.ghosts} // a view is read again from its start
+	}
+	for _, ch := range c.chunks {
+		s := chunkState{Min: valueOf(ch.min), Max: valueOf(ch.max), Tail: ch.tail}
+		if ch.stage == stageSettled {
+			t := timestamp(ch.pass)
+			s.Pass = &t
+		} else {
+			s.Last = valueOf(ch.reached())
+		}
+		st.Chunks = append(st.Chunks, s)
+	}
+	return st
+}
+
+// takeOver is the inverse of state.
+func (c *nsCopy) takeOver(st *copyState) error {
+	var err error
+	c.ghosts, c.begun, c.cut = st.Ghosts, st.Begun, st.Cut
+	if c.next, err = st.Next.raw(); err != nil {
+		return err
+	}
+	if c.end, err = st.End.raw(); err != nil {
+		return err
+	}
+	for _, s := range st.Chunks {
+		ch := &chunk{tail: s.Tail}
+		if ch.min, err = s.Min.raw(); err != nil {
+			return err
+		}
+		if ch.max, err = s.Max.raw(); err != nil {
+			return err
+		}
+		if ch.from, err = s.Last.raw(); err != nil {
+			return err
+		}
+		if s.Pass != nil {
+			ch.stage, ch.pass = stageSettled, bson.Timestamp(*s.Pass)
+			c.pass = later(c.pass, ch.pass)
+		}
+		if ch.stage == stageReady && ch.max == nil {
+			return errors.New("a chunk has no end")
+		}
+		ch.at = ch.from
+		c.chunks = append(c.chunks, ch)
+	}
+	if c.begun && !c.cut && c.end == nil {
+		return errors.New("a copy has no end")
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package mongo
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+
+	"sluice/internal/flow"
+)
+
+// The defaults of SnapshotOptions.
+const (
+	DefaultParallel   = 2
+	DefaultChunkBytes = 32 << 20
+	DefaultBatchBytes = 1 << 20
+)
+
+// What Options.HistoryLost may say.
+const (
+	// HistoryLostResync copies everything again, and ends with the removal of ghosts.
+	HistoryLostResync = "resync"
+	// HistoryLostStop ends the flow with an error of class Lost.
+	HistoryLostStop = "stop"
+)
+
+// Options say what to follow and how. The zero value of a field means its default.
+type Options struct {
+	// URI is a MongoDB connection string; it may hold a password, which no
+	// error and no log line repeats.
+	URI string
+	// AppName is what the server's log calls us, unless the URI names another.
+	AppName string
+	// Namespaces and Exclude hold "db.coll", "db.*" or "/regular expression/"
+	// over "db.coll". At least one namespace is needed.
+	Namespaces, Exclude []string
+	// Filters hold queries for namespaces; the first pattern that fits counts.
+	Filters  []Filter
+	Snapshot SnapshotOptions
+	// HistoryLost is HistoryLostResync (the default) or HistoryLostStop.
+	HistoryLost string
+	// Once ends the stream with io.EOF when everything was copied and the
+	// stream has passed the time at which the copy ended.
+	Once bool
+	// Logger may be nil.
+	Logger *slog.Logger
+	// Metrics may be nil.
+	Metrics *Metrics
+}
+
+// Filter is a query that documents of a namespace must fit (rule S14).
+type Filter struct {
+	// Pattern is written as in Options.Namespaces.
+	Pattern string
+	// Query is an MQL filter.
+	Query bson.Raw
+}
+
+// SnapshotOptions say how collections are copied.
+type SnapshotOptions struct {
+	// Parallel is the number of readers.
+	Parallel int
+	// Rate bounds all readers together, in documents per second; 0 is no bound.
+	Rate float64
+	// ReadPreference is a mode such as "secondaryPreferred"; "" is primary.
+	ReadPreference string
+	// ChunkBytes is about how much one reader takes at a time, BatchBytes about
+	// how much one reply holds.
+	ChunkBytes, BatchBytes int
+	// Disabled: nothing is copied; only what changes from now on is followed.
+	Disabled bool
+}
+
+// withDefaults fills what was left zero and checks the rest.
+func (o Options) withDefaults() (Options, error) {
+	if o.Snapshot.Parallel <= 0 {
+		o.Snapshot.Parallel = DefaultParallel
+	}
+	if o.Snapshot.ChunkBytes <= 0 {
+		o.Snapshot.ChunkBytes = DefaultChunkBytes
+	}
+	if o.Snapshot.BatchBytes <= 0 {
+		o.Snapshot.BatchBytes = DefaultBatchBytes
+	}
+	if o.HistoryLost == "" {
+		o.HistoryLost = HistoryLostResync
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.HistoryLost != HistoryLostResync && o.HistoryLost != HistoryLostStop {
+		return o, configError("", fmt.Errorf("history_lost is %q, not resync or stop", o.HistoryLost))
+	}
+	if len(o.Namespaces) == 0 {
+		return o, configError("", errors.New("no namespace is given"))
+	}
+	return o, nil
+}
+
+// readPref returns the read preference of the copy.
+func (o SnapshotOptions) readPref() (*readpref.ReadPref, error) {
+	if o.ReadPreference == "" {
+		return readpref.Primary(), nil
+	}
+	mode, err := readpref.ModeFromString(o.ReadPreference)
+	if err != nil {
+		return nil, configError(o.ReadPreference, err)
+	}
+	return readpref.New(mode)
+}
+
+func configError(object string, err error) error {
+	return &flow.Error{Op: "prepare the source", Object: object, Class: flow.Config, Err: err}
+}

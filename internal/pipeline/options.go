@@ -1,0 +1,97 @@
+package pipeline
+
+import (
+	"context"
+	"log/slog"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"sluice/internal/flow"
+)
+
+// The defaults of Options.
+const (
+	DefaultLanes           = 4
+	DefaultSnapshotWriters = 2
+	DefaultBatchBytes      = 2 << 20
+	DefaultBudgetBytes     = 64 << 20
+)
+
+// Controls applies what concerns a namespace as a whole. Apply may be called
+// from several goroutines, for different controls; a Transient error is tried
+// again, so applying the same control twice must be harmless.
+type Controls interface {
+	Apply(ctx context.Context, c flow.Control) error
+}
+
+// DeadLetters keeps the changes whose document itself is at fault (rule S7).
+// It is called from several goroutines.
+type DeadLetters interface {
+	// Put keeps one letter per change; it returns when they are durable.
+	// verdicts[i] says what is wrong with changes[i]. Both belong to the
+	// caller, and so do the bytes that they point to.
+	Put(ctx context.Context, changes []flow.Change, verdicts []flow.Verdict) error
+	// Settled closes the open letters of the keys of changes, all of which are
+	// now settled. It must be cheap while there are no letters.
+	Settled(ctx context.Context, changes []flow.Change) error
+}
+
+// Options are the parts and the bounds of a pump. Sink and at least one of
+// Stream and Snapshot must be set.
+type Options struct {
+	// Stream delivers changes in order; one goroutine reads it. May be nil.
+	Stream flow.Source
+	// Snapshot delivers documents; SnapshotWriters goroutines read it. May be nil.
+	Snapshot flow.Source
+	// Reread turns OpReread into what is to be written. Called from several
+	// goroutines. May be nil if the sources send no OpReread.
+	Reread flow.Stage
+	// Sink is called from Lanes+SnapshotWriters goroutines, never with one key
+	// of the stream in two of them. A snapshot document may be on its way at
+	// the same time as a change of its key: its lower version keeps it behind.
+	Sink flow.Sink
+	// Controls may be nil: then a control is only acked.
+	Controls Controls
+	// DeadLetters may be nil: then a dead letter ends the pump.
+	DeadLetters DeadLetters
+	// OldestOpen returns a time that is not after the read time L of any
+	// snapshot chunk in flight, and false when there is none (rule S5). A chunk
+	// counts from before its L is chosen until its last batch is acked. It must
+	// not call the pump. Needed when Snapshot is set.
+	OldestOpen func() (bson.Timestamp, bool)
+	// Lanes is the number of concurrent writers of the stream.
+	Lanes int
+	// SnapshotWriters is the number of concurrent writers of the snapshot.
+	SnapshotWriters int
+	// BatchBytes bounds the BSON of one write of a lane; one change may be larger.
+	BatchBytes int
+	// BudgetBytes bounds what was read and is not yet settled, stream and
+	// snapshot together. Each may use three quarters of it, so that neither
+	// starves the other. Documents that are re-read come on top: about
+	// Lanes times BatchBytes.
+	BudgetBytes int64
+	// Logger may be nil.
+	Logger *slog.Logger
+	// Metrics may be nil.
+	Metrics *Metrics
+}
+
+// withDefaults fills what was left zero.
+func (o Options) withDefaults() Options {
+	if o.Lanes <= 0 {
+		o.Lanes = DefaultLanes
+	}
+	if o.SnapshotWriters <= 0 {
+		o.SnapshotWriters = DefaultSnapshotWriters
+	}
+	if o.BatchBytes <= 0 {
+		o.BatchBytes = DefaultBatchBytes
+	}
+	if o.BudgetBytes <= 0 {
+		o.BudgetBytes = DefaultBudgetBytes
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}

@@ -1,0 +1,153 @@
+package search
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"sluice/internal/flow"
+	"sluice/internal/transcode"
+)
+
+// markedPage is how many documents are fetched at one time to be marked.
+const markedPage = 100
+
+// marked is a document of the index that is to be marked as deleted.
+type marked struct {
+	source []byte
+	// verdict, if it has an outcome, settles the change instead.
+	verdict flow.Verdict
+}
+
+// fetchMarked reads what the index holds for the deletes that leave a mark.
+// What is absent gets a plain delete, so that its version stays.
+func (w *writer) fetchMarked(ctx context.Context) error {
+	var todo []int
+	for i := range w.changes {
+		c := &w.changes[i]
+		if c.Op != flow.OpDelete || c.ID.IsZero() {
+			continue
+		}
+		t, err := w.target(ctx, c.NS)
+		if err != nil {
+			return err
+		}
+		if t.route.Delete == DeleteMark {
+			todo = append(todo, i)
+		}
+	}
+	for len(todo) > 0 {
+		n := min(len(todo), markedPage)
+		if err := w.fetchPage(ctx, todo[:n]); err != nil {
+			return err
+		}
+		todo = todo[n:]
+	}
+	return nil
+}
+
+// fetchPage reads some documents, in halves if they are too large together.
+func (w *writer) fetchPage(ctx context.Context, page []int) error {
+	body := []byte(`{"docs":[`)
+	for k, i := range page {
+		c := &w.changes[i]
+		t, err := w.target(ctx, c.NS)
+		if err != nil {
+			return err
+		}
+		if k > 0 {
+			body = append(body, ',')
+		}
+		body = append(append(body, `{"_index":`...), '"')
+		body = append(append(body, t.concrete...), `","_id":`...)
+		w.id = transcode.AppendID(w.id[:0], c.ID)
+		body = append(appendQuoted(body, w.id), '}')
+	}
+	body = append(body, `]}`...)
+	var out struct {
+		Docs []struct {
+			Found  bool            `json:"found"`
+			Source json.RawMessage `json:"_source"`
+			Error  *errorBody      `json:"error"`
+		} `json:"docs"`
+	}
+	err := w.sink.client.call(ctx, "fetch documents to mark", "", post("/_mget?realtime=true", body), &out)
+	if errors.Is(err, errAnswerTooLarge) && len(page) > 1 {
+		if err := w.fetchPage(ctx, page[:len(page)/2]); err != nil {
+			return err
+		}
+		return w.fetchPage(ctx, page[len(page)/2:])
+	}
+	if err != nil {
+		return err
+	}
+	if len(out.Docs) != len(page) {
+		return &flow.Error{Op: "fetch documents to mark", Class: flow.Transient, Err: errTorn}
+	}
+	if w.marked == nil {
+		w.marked = make(map[int]marked, len(page))
+	}
+	for k, d := range out.Docs {
+		i := page[k]
+		name := w.changes[i].NS.String()
+		switch {
+		case d.Error != nil:
+			v := w.sink.judge(d.Error.apiError(mgetStatus(d.Error.Type)), name)
+			w.marked[i] = marked{verdict: v}
+		case d.Found && len(d.Source) == 0:
+			w.marked[i] = marked{verdict: flow.Verdict{Outcome: flow.Halt, Reason: reasonIndex, Err: &flow.Error{
+				Op:     "mark a deleted document of",
+				Object: name, Class: flow.Config, Err: errors.New("the index does not keep _source"), Hint: "use on.delete: remove or keep",
+			}}}
+		case d.Found:
+			w.marked[i] = marked{source: d.Source}
+		}
+	}
+	return nil
+}
+
+// mgetStatus is the status that a bulk would have given; mget items have none.
+func mgetStatus(typ string) int {
+	switch typ {
+	case "index_not_found_exception":
+		return http.StatusNotFound
+	case "index_closed_exception":
+		return http.StatusBadRequest
+	case "security_exception", "cluster_block_exception":
+		return http.StatusForbidden
+	}
+	return http.StatusServiceUnavailable
+}
+
+// appendMarked appends a document of the index with the field deleted in the
+// place of one that it may have.
+func appendMarked(dst, source []byte, c *flow.Change) []byte {
+	s := scanner{b: source}
+	dst = append(dst, '{')
+	// A valid object can't fail, and source came out of a decoder.
+	_ = s.object(func(key []byte) error {
+		value := s.skip()
+		if string(key) == deletedField {
+			return nil
+		}
+		dst = append(append(append(dst, '"'), key...), `":`...)
+		if bytes.IndexByte(value, '\n') >= 0 { // would end the line
+			var b bytes.Buffer
+			if json.Compact(&b, value) == nil {
+				value = b.Bytes()
+			}
+		}
+		dst = append(append(dst, value...), ',')
+		return nil
+	})
+	at := c.Time
+	if at.IsZero() {
+		at = flow.TimeOfVersion(c.Version)
+	}
+	dst = append(dst, `"`+deletedField+`":{"at":"`...)
+	dst = time.Unix(int64(at.T), 0).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
+	return append(dst, `"}}`...)
+}

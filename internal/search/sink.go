@@ -1,0 +1,89 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"sluice/internal/flow"
+)
+
+var (
+	errChanging = errors.New("what is behind the name keeps changing")
+	errShards   = errors.New("some shards of the index did not answer")
+)
+
+// Sink writes batches to the indexes of their namespaces. It is a flow.Sink,
+// safe from several goroutines; two of them may not have the same key at once.
+type Sink struct {
+	client    *Client
+	rules     []rule
+	limiter   *limiter
+	targets   sync.Map // flow.Namespace to *entry
+	preparing chan struct{}
+	writers   chan *writer
+}
+
+var _ flow.Sink = (*Sink)(nil)
+
+func newSink(c *Client) *Sink {
+	return &Sink{
+		client: c, rules: rules(), preparing: make(chan struct{}, 1),
+		limiter: newLimiter(c.opts.MaxInFlight, c.opts.BodyBytes, c.metrics),
+		writers: make(chan *writer, 4*c.opts.MaxInFlight),
+	}
+}
+
+// route asks where ns goes.
+func (s *Sink) route(ns flow.Namespace) (Route, error) {
+	if s.client.opts.Route == nil {
+		return Route{}, &flow.Error{Op: "find the index of", Object: ns.String(), Class: flow.Fatal, Err: errors.New("the client has no routes")}
+	}
+	r, err := s.client.opts.Route(ns)
+	if err == nil && (r.Index == "" || r.Plan == nil) {
+		err = &flow.Error{Op: "find the index of", Object: ns.String(), Class: flow.Fatal, Err: errors.New("the route lacks an index or a plan")}
+	}
+	return r, err
+}
+
+// Write writes a batch by bulk requests, one after the other, and returns a
+// verdict for each change. It returns an error if nothing is known of the whole
+// batch: Transient if nothing could be sent or no answer was whole. The bytes
+// of b are not used after it returns.
+func (s *Sink) Write(ctx context.Context, b flow.Batch) ([]flow.Verdict, error) {
+	if len(b.Changes) == 0 {
+		return nil, nil
+	}
+	w := s.takeWriter()
+	defer s.giveWriter(w)
+	w.changes = b.Changes
+	w.verdicts = make([]flow.Verdict, len(b.Changes))
+	if err := w.run(ctx); err != nil {
+		return nil, err
+	}
+	for i := range w.verdicts {
+		if w.verdicts[i].Outcome == 0 { // can't be: every way through run gives one
+			return nil, &flow.Error{Op: "write batch", Class: flow.Fatal, Err: fmt.Errorf("change %d got no verdict", i)}
+		}
+	}
+	return w.verdicts, nil
+}
+
+func (s *Sink) takeWriter() *writer {
+	select {
+	case w := <-s.writers:
+		return w
+	default:
+		return &writer{sink: s}
+	}
+}
+
+func (s *Sink) giveWriter(w *writer) {
+	s.client.metrics.repaired(w.stats)
+	w.reset()
+	select {
+	case s.writers <- w:
+	default:
+	}
+}

@@ -1,0 +1,54 @@
+package transcode
+
+import (
+	"math"
+	"math/rand/v2"
+	"sync"
+)
+
+// Plan is compiled Options and Fields. It is immutable and safe for concurrent use.
+type Plan struct {
+	root          *rule
+	dateMillis    bool
+	decimalNumber bool
+	nonFiniteText bool
+	rejectNames   bool
+	// seed makes the hashes of names differ between plans, so that nobody can
+	// prepare documents whose names collide. It shows in no output.
+	seed   uint64
+	powers powers
+	// pool keeps scratch; nothing of it outlives an Append.
+	pool *sync.Pool
+}
+
+// Compile checks options and field rules and makes a plan of them. Its errors
+// name the option, path or pair of paths at fault, in words for who wrote the
+// configuration.
+func Compile(o Options, f Fields) (*Plan, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	root, err := f.compile()
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{
+		root:          root,
+		dateMillis:    o.Dates == DatesEpochMillis,
+		decimalNumber: o.Decimal == DecimalsNumber,
+		nonFiniteText: o.NonFinite == NonFiniteString,
+		rejectNames:   o.BadNames == BadNamesReject,
+		seed:          rand.Uint64(),
+		powers:        makePowers(),
+		pool:          new(sync.Pool),
+	}, nil
+}
+
+func nan() float64 { return math.NaN() }
+
+func infinity(negative bool) float64 {
+	if negative {
+		return math.Inf(-1)
+	}
+	return math.Inf(1)
+}
