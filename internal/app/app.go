@@ -35,6 +35,7 @@ func New(o Options) *App {
 	a := &App{o: o, started: time.Now(), reg: prometheus.NewRegistry()}
 	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m := newMetrics(a.reg)
+	a.reg.MustRegister(newGauges(a.Status))
 	share := int64(o.Config.Limits.MemoryBudget) / int64(len(o.Config.Flows))
 	for i := range o.Config.Flows {
 		f := &o.Config.Flows[i]

@@ -12,10 +12,11 @@ import (
 // controls applies what happens to whole namespaces: to the index by the
 // sink, and, after a snapshot that may have left ghosts, by their removal.
 type controls struct {
-	sink   *search.Sink
-	ghosts pipeline.Ghosts
-	bind   *binding
-	log    *slog.Logger
+	sink    *search.Sink
+	ghosts  pipeline.Ghosts
+	bind    *binding
+	letters *letters
+	log     *slog.Logger
 }
 
 // Apply does what c asks for; it may be called again after a failure.
@@ -36,6 +37,9 @@ func (a *controls) Apply(ctx context.Context, c flow.Control) error {
 		return a.snapshotDone(ctx, c, log)
 	case flow.ControlDropped:
 		a.bind.forget(c.NS)
+		if err := a.letters.CloseNamespace(ctx, c.NS); err != nil {
+			return err
+		}
 		log.Info("the collection was dropped or renamed away", slog.Any(flow.LogTime, c.Time))
 	case flow.ControlReplaced:
 		log.Info("the collection was replaced by another; it is copied again", slog.Any(flow.LogTime, c.Time))

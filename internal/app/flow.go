@@ -23,6 +23,9 @@ import (
 // saveEvery is how often a changed position is saved.
 const saveEvery = time.Second
 
+// askTimeout bounds a question on the side to a server.
+const askTimeout = 5 * time.Second
+
 // metrics are those of all components, shared by the flows of a process.
 type metrics struct {
 	mongo      *mongo.Metrics
@@ -171,8 +174,24 @@ func (f *flowRun) searchOptions() search.Options {
 		Auth: search.Auth{Username: s.Auth.Username, Password: s.Auth.Password.Reveal(), APIKey: s.Auth.APIKey.Reveal()},
 		TLS:  search.TLS{CAFile: s.TLS.CAFile, CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile, InsecureSkipVerify: s.TLS.InsecureSkipVerify},
 		Gzip: s.Gzip, MaxInFlight: s.InFlight, BodyBytes: int(s.BodyBytes), Timeout: s.Timeout,
-		Flow: f.cfg.Name, Source: f.source.Identity(), Route: f.route(), Transport: f.o.Transport, Logger: f.log, Metrics: f.metrics.search,
+		Flow: f.cfg.Name, Source: f.source.Identity(), MaxVersion: f.maxVersion, Route: f.route(), Transport: f.o.Transport, Logger: f.log, Metrics: f.metrics.search,
 	}
+}
+
+// maxVersion is the version of the server's time now: none of ours lies above
+// it. 0, which checks nothing, when the server does not answer.
+func (f *flowRun) maxVersion() int64 {
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	now, err := f.source.Now(ctx)
+	if err != nil {
+		return 0
+	}
+	v, err := flow.VersionOf(now)
+	if err != nil {
+		return 0
+	}
+	return v
 }
 
 // route returns where documents of a namespace go and how they are written.
@@ -203,8 +222,8 @@ func (f *flowRun) pumpOptions() pipeline.Options {
 	return pipeline.Options{
 		Stream: f.source.Stream(), Snapshot: f.source.Snapshot(), Reread: f.source.Reread(), Sink: f.sink,
 		Controls: &controls{
-			sink: f.sink, bind: f.bind, log: f.log,
-			ghosts: pipeline.Ghosts{Scan: f.sink.ScanIDs, Missing: f.source.Missing, Write: f.sink},
+			sink: f.sink, bind: f.bind, letters: f.letters, log: f.log,
+			ghosts: pipeline.Ghosts{Scan: f.sink.ScanIDs, Missing: f.source.Missing, Write: f.sink, Logger: f.log},
 		},
 		DeadLetters: f.letters, OldestOpen: f.source.OldestOpen,
 		Lanes: l.Lanes, SnapshotWriters: l.SnapshotWriters, BudgetBytes: f.budget,

@@ -25,7 +25,7 @@ func (f *flowRun) ready(ctx context.Context, maxLag time.Duration) error {
 	if err := f.keeper.Err(); err != nil {
 		return fmt.Errorf("the position is not saved: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	if err := f.source.Ping(ctx); err != nil {
 		return err

@@ -22,7 +22,8 @@ var mayImport = map[string][]string{
 	"internal/app":        {"*"},
 	"cmd/sluice":          {"internal/app", "internal/config", "internal/flow"},
 
-	// Contract suites: for tests only.
+	// Contract suites and shapes of documents: for tests and benchmarks only.
+	"internal/transcode/shapes":          {},
 	"internal/checkpoint/storetest":      {"internal/checkpoint", "internal/flow"},
 	"internal/deadletter/deadlettertest": {"internal/deadletter", "internal/flow", "internal/transcode"},
 	// Test-only.
@@ -38,7 +39,7 @@ var mayImport = map[string][]string{
 // testOnly starts the names of packages that the product never imports.
 var testOnly = []string{
 	"internal/testkit", "internal/archtest", "internal/testreport", "internal/e2e",
-	"internal/demo", "internal/bench", "internal/checkpoint/storetest", "internal/deadletter/deadlettertest",
+	"internal/demo", "internal/bench", "internal/transcode/shapes", "internal/checkpoint/storetest", "internal/deadletter/deadlettertest",
 }
 
 // apart are the packages that never import each other, not even in tests:

@@ -135,6 +135,10 @@ func (s *Source) Stream() flow.Source { return s.stream }
 // returns io.EOF only with Options.Once, or after Close.
 func (s *Source) Snapshot() flow.Source { return s.copies }
 
+// Now returns the operationTime of the primary, asked for afresh: no event has
+// a later one yet.
+func (s *Source) Now(ctx context.Context) (bson.Timestamp, error) { return s.serverTime(ctx) }
+
 // Ping asks the primary for a sign of life.
 func (s *Source) Ping(ctx context.Context) error {
 	_, err := s.serverTime(ctx)
