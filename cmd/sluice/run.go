@@ -13,7 +13,7 @@ import (
 
 // choices are what a user may say at a start about a state that doesn't fit.
 type choices struct {
-	Resync      []string `help:"Copy this namespace again, in place; 'all' for all. May be repeated." placeholder:"NS"`
+	Resync      []string `sep:"none" help:"Copy this namespace again, in place; 'all' for all. May be repeated." placeholder:"NS"`
 	AcceptShape bool     `help:"Go on although the configuration now shapes documents in another way; those already indexed stay as they are until they change."`
 }
 

@@ -15,8 +15,8 @@ type syncCmd struct {
 	APIKey       string   `name:"api-key" env:"SLUICE_SEARCH_API_KEY" help:"Its API key, instead of user and password."`
 	CAFile       string   `name:"ca-file" help:"PEM file with the authorities to trust for https." placeholder:"FILE"`
 	Insecure     bool     `help:"Don't check the certificate of https. For trying out only."`
-	Namespace    []string `required:"" help:"What to copy and follow: db.collection, db.*, or /regular expression/. May be repeated." placeholder:"NS"`
-	Exclude      []string `help:"What to leave out of it, in the same forms." placeholder:"NS"`
+	Namespace    []string `required:"" sep:"none" help:"What to copy and follow: db.collection, db.*, or /regular expression/. May be repeated." placeholder:"NS"`
+	Exclude      []string `sep:"none" help:"What to leave out of it, in the same forms." placeholder:"NS"`
 	Index        string   `help:"Name of the index (an alias), for one plain namespace; otherwise db.collection in lower case." placeholder:"NAME"`
 	Name         string   `default:"sync" help:"Name of the flow: its position is kept under it."`
 	State        string   `help:"Directory of the position (default ./sluice-state)." placeholder:"DIR"`

@@ -21,8 +21,8 @@ import (
 // families are the metrics that tell what part 9 of the plan promises.
 var families = []string{
 	"sluice_changes_total", "sluice_change_bytes_total", // documents and bytes by namespace and verdict
-	"sluice_snapshot_documents", "sluice_snapshot_documents_settled", "sluice_snapshot_chunks",
-	"sluice_lag_seconds", "sluice_oplog_headroom_seconds",
+	"sluice_snapshot_documents", "sluice_snapshot_chunks", "sluice_mongodb_snapshot_documents_total",
+	"sluice_lag_seconds", "sluice_oplog_head_room_seconds",
 	"sluice_queue_bytes", "sluice_search_bulk_seconds", "sluice_search_bulk_requests_total",
 	"sluice_retries_total", "sluice_dead_letters_total", "sluice_dead_letters_open",
 	"sluice_checkpoint_saves_total", "go_goroutines", "process_resident_memory_bytes",
@@ -35,6 +35,7 @@ func TestHTTP(t *testing.T) {
 	b := newBed(t)
 	orders, users := b.db.Collection("orders"), b.db.Collection("users")
 	seedDocs(t, orders, 700)
+	seedDocs(t, b.db.Collection("slow"), 2000)
 	insert(t, users, bson.D{{Key: "_id", Value: 1}, {Key: "n", Value: 1}})
 	name := testkit.UniqueName(t)
 	p := start(t, "run", "-c", configFile(t, fmt.Sprintf(`
@@ -45,7 +46,8 @@ http: {token: %q, ready_lag: 1h}
 flows:
   - {name: %s, namespaces: [%q]}
   - {name: %s-2, namespaces: [%q]}
-`, b.uri, b.search, b.state, token, name, b.db.Name()+".orders", name, b.db.Name()+".users")))
+  - {name: %s-3, namespaces: [%q], snapshot: {rate: 20}}
+`, b.uri, b.search, b.state, token, name, b.db.Name()+".orders", name, b.db.Name()+".users", name, b.db.Name()+".slow")))
 	get := func(path, token string) (int, string) {
 		t.Helper()
 		code, body, err := fetch(t.Context(), "http://"+p.addr+path, token)
@@ -61,6 +63,7 @@ flows:
 		}
 		return nil
 	})
+	p.eventually(t, time.Minute, func() error { return has(get("/status", token))(`"done": 1,`) })
 	insert(t, users, bson.D{{Key: "_id", Value: 2}, {Key: "n", Value: "no number"}}) // a dead letter
 	p.eventually(t, time.Minute, func() error {
 		return errors.Join(equal(t.Context(), orders, b.search, b.index("orders")), has(get("/status", token))(`"dead_letters": 1`))
@@ -78,8 +81,10 @@ flows:
 			Started time.Time
 			Flows   []struct {
 				Name, State string
-				Lag         *float64 `json:"lag_seconds"`
-				Saved       time.Time
+				Source      struct {
+					Lag *float64 `json:"lag_seconds"`
+				}
+				Saved time.Time `json:"position_saved"`
 				Pump        struct {
 					State      string
 					Namespaces map[string]struct{ Done int64 }
@@ -89,7 +94,10 @@ flows:
 		if err := json.Unmarshal([]byte(body), &st); err != nil {
 			t.Fatal(err)
 		}
-		if len(st.Flows) != 2 || st.Flows[0].Name != name || st.Flows[0].State != "running" || st.Flows[0].Lag == nil {
+		if len(st.Flows) != 3 || st.Flows[0].Name != name || st.Flows[0].State != "running" || st.Flows[0].Source.Lag == nil {
+			t.Errorf("the status is %s", body)
+		}
+		if st.Flows[0].Saved.IsZero() || st.Started.IsZero() || st.Version == "" {
 			t.Errorf("the status is %s", body)
 		}
 		if n := st.Flows[0].Pump.Namespaces[b.db.Name()+".orders"].Done; n < 700 {
@@ -109,9 +117,13 @@ flows:
 		wantMetric(t, body, "sluice_changes_total", 1, 1, b.db.Name()+".users", `verdict="dead_letter"`)
 		wantMetric(t, body, "sluice_dead_letters_open", 1, 1, name+"-2")
 		wantMetric(t, body, "sluice_dead_letters_open", 0, 0, `"`+name+`"`)
-		wantMetric(t, body, "sluice_snapshot_documents_settled", 700, 700, ns)
+		slow := b.db.Name() + ".slow"
+		wantMetric(t, body, "sluice_snapshot_documents", 1900, 2100, slow, "estimated")
+		wantMetric(t, body, "sluice_snapshot_documents", 0, 1999, slow, "settled")
+		wantMetric(t, body, "sluice_snapshot_chunks", 1, 100, slow, "open")
+		wantMetric(t, body, "sluice_flow_running", 3, 3)
 		wantMetric(t, body, "sluice_lag_seconds", 0, 60, `"`+name+`"`)
-		wantMetric(t, body, "sluice_oplog_headroom_seconds", 1, 1e9, `"`+name+`"`)
+		wantMetric(t, body, "sluice_oplog_head_room_seconds", 1, 1e9, `"`+name+`"`)
 		wantMetric(t, body, "sluice_queue_bytes", 0, 0, "stream")
 		wantMetric(t, body, "sluice_search_bulk_seconds_count", 2, 1000)
 	})

@@ -154,3 +154,6 @@ func bindFailed(log string) bool {
 	return strings.Contains(log, "Address already in use") || strings.Contains(log, "BindException") ||
 		strings.Contains(log, "BindHttpException")
 }
+
+// PID is the process id.
+func (p *process) PID() int { return p.cmd.Process.Pid }

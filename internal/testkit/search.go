@@ -268,3 +268,11 @@ func (s *Search) path(name string) string { return filepath.Join(s.dir, name) }
 func (s *Search) logFile() string { return filepath.Join(s.dir, logsDir, s.dist.product+".log") }
 
 func (s *Search) logDir() string { return s.dir }
+
+// PID is the process of the engine, 0 for one that the environment offers.
+func (s *Search) PID() int {
+	if s.process == nil {
+		return 0
+	}
+	return s.process.PID()
+}
