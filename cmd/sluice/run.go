@@ -36,14 +36,16 @@ func (r *runCmd) Run(ctx context.Context, c *cli, out stdio) error {
 // runApp runs the configuration until it ends or a signal comes.
 func runApp(ctx context.Context, c *cli, out stdio, o app.Options, asJSON bool) error {
 	terminal := isTerminal(out.err)
-	logger, err := app.NewLogger(out.err, app.LogOptions{Format: c.LogFormat, Level: c.LogLevel, Terminal: terminal})
+	w := out.err
+	if terminal {
+		o.Progress = app.NewScreen(out.err)
+		w = o.Progress
+	}
+	logger, err := app.NewLogger(w, app.LogOptions{Format: c.LogFormat, Level: c.LogLevel, Terminal: terminal})
 	if err != nil {
 		return err
 	}
 	o.Logger = logger
-	if terminal {
-		o.Progress = out.err
-	}
 	ctx, drain, cut, stop := signals(ctx)
 	defer stop()
 	a := app.New(o)

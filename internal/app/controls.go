@@ -17,6 +17,8 @@ type controls struct {
 	bind    *binding
 	letters *letters
 	log     *slog.Logger
+	// gone hears of a collection that was dropped or renamed away.
+	gone func(flow.Namespace)
 }
 
 // Apply does what c asks for; it may be called again after a failure.
@@ -36,7 +38,7 @@ func (a *controls) Apply(ctx context.Context, c flow.Control) error {
 	case flow.ControlSnapshotDone:
 		return a.snapshotDone(ctx, c, log)
 	case flow.ControlDropped:
-		a.bind.forget(c.NS)
+		a.gone(c.NS)
 		if err := a.letters.CloseNamespace(ctx, c.NS); err != nil {
 			return err
 		}

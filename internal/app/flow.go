@@ -55,6 +55,7 @@ type flowRun struct {
 	keeper  *checkpoint.Keeper
 	letters *letters
 	bind    *binding
+	places  *places
 	pump    *pipeline.Pump
 	saved   checkpoint.State
 	closers []func(context.Context) error
@@ -202,6 +203,7 @@ func (f *flowRun) route() func(flow.Namespace) (search.Route, error) {
 		NonFinite: transcode.NonFiniteFormat(r.NonFinite), BadNames: transcode.BadNames(r.BadNames),
 	},
 		transcode.Fields{Include: f.cfg.Fields.Include, Exclude: f.cfg.Fields.Exclude, Rename: f.cfg.Fields.Rename})
+	f.places = newPlaces()
 	return func(ns flow.Namespace) (search.Route, error) {
 		index, err := config.IndexName(*f.cfg, ns.DB, ns.Coll)
 		if err == nil {
@@ -210,10 +212,21 @@ func (f *flowRun) route() func(flow.Namespace) (search.Route, error) {
 		if err != nil {
 			return search.Route{}, &flow.Error{Op: "find the index of", Object: ns.String(), Class: flow.Config, Err: err}
 		}
+		if err := f.places.claim(index, ns); err != nil {
+			return search.Route{}, err
+		}
 		return search.Route{
 			Index: index, Plan: plan, Settings: f.cfg.Settings, Mappings: f.cfg.Mappings,
 			Delete: search.DeletePolicy(f.cfg.On.Delete), Drop: search.DropPolicy(f.cfg.On.Drop),
 		}, nil
+	}
+}
+
+// gone frees what ns had, as far as its documents leave the index with it.
+func (f *flowRun) gone(ns flow.Namespace) {
+	f.bind.forget(ns)
+	if f.cfg.On.Drop != config.DropIgnore {
+		f.places.release(ns)
 	}
 }
 
@@ -222,7 +235,7 @@ func (f *flowRun) pumpOptions() pipeline.Options {
 	return pipeline.Options{
 		Stream: f.source.Stream(), Snapshot: f.source.Snapshot(), Reread: f.source.Reread(), Sink: f.sink,
 		Controls: &controls{
-			sink: f.sink, bind: f.bind, letters: f.letters, log: f.log,
+			sink: f.sink, bind: f.bind, letters: f.letters, log: f.log, gone: f.gone,
 			ghosts: pipeline.Ghosts{Scan: f.sink.ScanIDs, Missing: f.source.Missing, Write: f.sink, Logger: f.log},
 		},
 		DeadLetters: f.letters, OldestOpen: f.source.OldestOpen,
@@ -249,6 +262,7 @@ func (f *flowRun) run(ctx context.Context, drain <-chan struct{}) error {
 		return err
 	}
 	f.setState("done")
+	f.log.Info("ended; everything that was read is settled, and the position is saved")
 	return nil
 }
 

@@ -6,8 +6,8 @@ import "github.com/prometheus/client_golang/prometheus"
 type gauges struct {
 	status func() Status
 
-	lag, headRoom, letters, saved, running *prometheus.Desc
-	documents, chunks                      *prometheus.Desc
+	lag, headRoom, letters, running *prometheus.Desc
+	documents, chunks               *prometheus.Desc
 }
 
 var _ prometheus.Collector = (*gauges)(nil)
@@ -21,7 +21,6 @@ func newGauges(status func() Status) *gauges {
 		lag:       of("sluice_lag_seconds", "The server's time less that of the last settled change; absent while unknown."),
 		headRoom:  of("sluice_oplog_head_room_seconds", "How much older than the settled position the oplog's first entry is; absent while unknown."),
 		letters:   of("sluice_dead_letters_open", "Documents that could not be written and were not settled since."),
-		saved:     of("sluice_position_saved_timestamp_seconds", "When the position was last known to be saved."),
 		running:   of("sluice_flow_running", "1 while the flow runs, 0 before and after."),
 		documents: of("sluice_snapshot_documents", "Documents of a snapshot under way, by namespace: estimated, settled.", "namespace", "kind"),
 		chunks:    of("sluice_snapshot_chunks", "Chunks of a snapshot under way, by namespace: open, done.", "namespace", "kind"),
@@ -30,7 +29,7 @@ func newGauges(status func() Status) *gauges {
 
 // Describe tells what Collect may send.
 func (g *gauges) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.lag, g.headRoom, g.letters, g.saved, g.running, g.documents, g.chunks} {
+	for _, d := range []*prometheus.Desc{g.lag, g.headRoom, g.letters, g.running, g.documents, g.chunks} {
 		out <- d
 	}
 }
@@ -57,9 +56,6 @@ func (g *gauges) collect(out chan<- prometheus.Metric, f FlowStatus) {
 	}
 	if f.Source.HeadRoomSeconds >= 0 {
 		send(g.headRoom, f.Source.HeadRoomSeconds)
-	}
-	if !f.Saved.IsZero() {
-		send(g.saved, float64(f.Saved.UnixMilli())/1000)
 	}
 	for _, n := range f.Source.Namespaces {
 		if n.Phase == "following" {

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"io"
 	"log/slog"
 	"net/http"
 
@@ -20,8 +19,8 @@ type Options struct {
 	// shapes documents in another way (rule S12).
 	AcceptShape bool
 	Logger      *slog.Logger
-	// Progress, if not nil, is a terminal that shows a progress line.
-	Progress io.Writer
+	// Progress, if not nil, shows a progress line.
+	Progress *Screen
 	// Transport, if not nil, takes the place of the network to the search
 	// engine (tests and benchmarks).
 	Transport http.RoundTripper

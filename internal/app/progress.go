@@ -26,7 +26,7 @@ func (a *App) showProgress(ctx context.Context) <-chan struct{} {
 		for {
 			select {
 			case <-ctx.Done():
-				_, _ = fmt.Fprint(a.o.Progress, "\r\033[K")
+				a.o.Progress.Show("")
 				return
 			case <-tick.C:
 			}
@@ -34,7 +34,7 @@ func (a *App) showProgress(ctx context.Context) <-chan struct{} {
 			n := st.Settled()
 			rate := float64(n-last) / time.Since(at).Seconds()
 			last, at = n, time.Now()
-			_, _ = fmt.Fprint(a.o.Progress, "\r\033[K"+st.line(rate))
+			a.o.Progress.Show(st.line(rate))
 		}
 	}()
 	return ended
