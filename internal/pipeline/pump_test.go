@@ -425,3 +425,46 @@ func TestLaneEndsEmpty(t *testing.T) {
 		t.Error("it did not end")
 	}
 }
+
+// While the sink is down, the stream is not read: what was read lies in
+// memory, and no more comes.
+func TestS9DownSinkStopsReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var reads, writes atomic.Int64
+		var up atomic.Bool
+		stream := sourceFunc(func(context.Context) (flow.Batch, flow.Ack, error) {
+			time.Sleep(time.Second)
+			n := reads.Add(1)
+			if n > 50 {
+				return flow.Batch{}, nil, io.EOF
+			}
+			return batchOf(remove(n, int(n))), func(context.Context, error) error { return nil }, nil
+		})
+		sink := sinkFunc(func(_ context.Context, b flow.Batch) ([]flow.Verdict, error) {
+			writes.Add(1)
+			if !up.Load() {
+				return nil, &flow.Error{Op: "write", Class: flow.Transient, Err: errors.New("down")}
+			}
+			return slices.Repeat([]flow.Verdict{{Outcome: flow.Done}}, len(b.Changes)), nil
+		})
+		p := New(Options{Stream: stream, Sink: sink, Lanes: 1})
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(t.Context(), nil) }()
+		for writes.Load() < 2 {
+			time.Sleep(time.Second)
+		}
+		time.Sleep(2 * time.Second) // a read that was under way
+		before := reads.Load()
+		time.Sleep(10 * time.Minute)
+		if n := reads.Load(); n > before {
+			t.Errorf("%d batches were read while the sink was down", n-before)
+		}
+		up.Store(true)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if got := p.Status().Total.Sum(); got != 50 {
+			t.Errorf("%d changes settled, want 50", got)
+		}
+	})
+}

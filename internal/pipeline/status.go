@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -69,6 +70,8 @@ type watch struct {
 	err     string
 	flights int
 	trouble map[State]int
+	// calm is closed when the last blocked write gets through.
+	calm    chan struct{}
 	retries map[string]int64
 	slots   []*slot
 }
@@ -99,6 +102,9 @@ func (w *watch) enter(s State) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.trouble[s]++
+	if s == BlockedSink && w.trouble[s] == 1 {
+		w.calm = make(chan struct{})
+	}
 	w.turn()
 }
 
@@ -106,7 +112,27 @@ func (w *watch) leave(s State) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.trouble[s]--
+	if s == BlockedSink && w.trouble[s] == 0 {
+		close(w.calm)
+	}
 	w.turn()
+}
+
+// waitCalm returns when no write is blocked, or when ctx is done: while the
+// sink is down, what is read would only lie in memory (rule S9).
+func (w *watch) waitCalm(ctx context.Context) {
+	for ctx.Err() == nil {
+		w.mu.Lock()
+		blocked, calm := w.trouble[BlockedSink] > 0, w.calm
+		w.mu.Unlock()
+		if !blocked {
+			return
+		}
+		select {
+		case <-calm:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // retried counts n things that will be tried again.

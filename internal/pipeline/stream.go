@@ -16,6 +16,7 @@ func (p *Pump) runStream(ctx, reading context.Context, lanes []*lane) error {
 		}
 	}()
 	for {
+		p.watch.waitCalm(reading)
 		b, ack, ok, err := p.read(ctx, reading, p.opts.Stream)
 		if err != nil || !ok {
 			return err
