@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -29,7 +30,7 @@ func signals(ctx context.Context) (out context.Context, drain <-chan struct{}, c
 			close(soft)
 		}
 	}()
-	cut = func() bool { return context.Cause(out) == errCut }
+	cut = func() bool { return errors.Is(context.Cause(out), errCut) }
 	stop = func() { signal.Stop(ch); close(ended); cancel(nil) }
 	return out, soft, cut, stop
 }

@@ -47,10 +47,10 @@ func connection(p *Secret) binding {
 func choice[T ~string](p *T, allowed ...T) binding {
 	b := text(p)
 	b.typ = "choice"
-	values := make([]any, len(allowed))
-	for i, a := range allowed {
+	values := make([]any, 0, len(allowed)+1)
+	for _, a := range allowed {
 		b.allowed = append(b.allowed, string(a))
-		values[i] = string(a)
+		values = append(values, string(a))
 		if a == "null" {
 			values = append(values, nil) // the word without quotes
 		}

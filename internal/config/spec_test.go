@@ -118,7 +118,7 @@ func TestSecretsArePlantedEverywhere(t *testing.T) {
 		} {
 			text := textWith(strings.Split(path, "."), value)
 			c, err := loadText(text)
-			shown := ""
+			var shown string
 			if err != nil {
 				shown = err.Error()
 			} else {

@@ -19,10 +19,11 @@ import (
 const statusAddr = "127.0.0.1:9630"
 
 // sluice returns the command that a user would type, and says so.
-func (d *demo) sluice(args ...string) *exec.Cmd {
+func (d *demo) sluice(ctx context.Context, args ...string) *exec.Cmd {
 	shown := strings.NewReplacer(d.dir, "DIR").Replace(strings.Join(args, " "))
 	d.say("   $ sluice %s", shown)
-	cmd := exec.Command(d.bin, args...)
+	// Not ended by ctx: it drains when we ask it to.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), d.bin, args...)
 	cmd.Stdout = os.Stdout
 	logs, err := os.OpenFile(filepath.Join(d.dir, "sluice.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err == nil {
@@ -46,7 +47,7 @@ func (d *demo) logTail() string {
 
 func (d *demo) runOnce(ctx context.Context) error {
 	d.say("\n3. One copy, then the end")
-	cmd := d.sluice(d.args("sync", "--once", "--listen", "off")...)
+	cmd := d.sluice(ctx, d.args("sync", "--once", "--listen", "off")...)
 	start := time.Now()
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("sluice sync --once: %w\n%s", err, d.logTail())
@@ -58,7 +59,7 @@ func (d *demo) runOnce(ctx context.Context) error {
 
 func (d *demo) runFollow(ctx context.Context) error {
 	d.say("\n3. Copy it and follow it; and because trust is the point: kill -9 in the middle")
-	cmd := d.sluice(d.args("sync", "--listen", statusAddr)...)
+	cmd := d.sluice(ctx, d.args("sync", "--listen", statusAddr)...)
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func (d *demo) runFollow(ctx context.Context) error {
 		return fmt.Errorf("%w\n%s", err, d.logTail())
 	}
 	d.say("   killed at %d documents; started again with the same command", at)
-	cmd = exec.Command(d.bin, cmd.Args[1:]...)
+	cmd = exec.CommandContext(context.WithoutCancel(ctx), d.bin, cmd.Args[1:]...)
 	logs, _ := os.OpenFile(filepath.Join(d.dir, "sluice.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	cmd.Stderr = logs
 	start := time.Now()
@@ -170,7 +171,11 @@ func (d *demo) waitCopied(ctx context.Context, n int64) (int64, error) {
 
 // status reads what sluice says of itself, for the message when a step fails.
 func (d *demo) status() string {
-	resp, err := http.Get("http://" + statusAddr + "/status")
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+statusAddr+"/status", nil)
+	if err != nil {
+		return err.Error()
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err.Error()
 	}

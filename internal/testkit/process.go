@@ -125,7 +125,7 @@ func (p *process) await(ctx context.Context, ready func(context.Context) error) 
 			return nil
 		}
 		if p.exited() {
-			return fmt.Errorf("%w (%v)", errExited, p.err)
+			return errors.Join(errExited, p.err)
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("not ready (%w): %w", context.Cause(ctx), err)
