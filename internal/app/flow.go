@@ -23,6 +23,9 @@ import (
 // saveEvery is how often a changed position is saved.
 const saveEvery = time.Second
 
+// resyncAll stands for every namespace in Options.Resync.
+const resyncAll = "all"
+
 // askTimeout bounds a question on the side to a server.
 const askTimeout = 5 * time.Second
 
@@ -129,7 +132,7 @@ func (f *flowRun) compare(ctx context.Context) ([]mongo.Resync, error) {
 	}
 	choices := checkpoint.Choices{AcceptShape: f.o.AcceptShape}
 	for _, ns := range f.o.Resync {
-		if ns == "all" {
+		if ns == resyncAll {
 			ns = checkpoint.AllNamespaces
 		}
 		choices.Resync = append(choices.Resync, ns)
@@ -164,8 +167,17 @@ func (f *flowRun) mongoOptions() mongo.Options {
 			Parallel: s.Parallel, Rate: s.Rate, ReadPreference: s.ReadPreference,
 			ChunkBytes: int(s.Chunk), Disabled: !s.Enabled,
 		},
-		HistoryLost: string(f.cfg.On.HistoryLost), Once: f.o.Once, Logger: f.log, Metrics: f.metrics.mongo,
+		HistoryLost: f.historyLost(), Once: f.o.Once, Logger: f.log, Metrics: f.metrics.mongo,
 	}
+}
+
+// historyLost is what a lost history leads to. Who asks for a copy of everything
+// needs none, so that a policy to stop has a way out.
+func (f *flowRun) historyLost() string {
+	if slices.Contains(f.o.Resync, resyncAll) {
+		return string(config.LostResync)
+	}
+	return string(f.cfg.On.HistoryLost)
 }
 
 func (f *flowRun) searchOptions() search.Options {

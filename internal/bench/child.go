@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"syscall"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
 	"time"
 )
 
@@ -15,7 +18,8 @@ import (
 type params struct {
 	URI        string
 	Namespaces []string
-	State      string
+	// State is the folder of the flow's position.
+	State string
 	// Search is the engine's URL; empty: bodies are thrown away.
 	Search string
 	// N is how many changes end the work.
@@ -26,46 +30,66 @@ type params struct {
 	Lookup bool
 	// PID is the process of the engine, whose CPU is read beside ours.
 	PID int
-	// Once: end when the snapshot is settled.
+	// Once: end by itself when the snapshot is final.
 	Once bool
+	// Unjournaled: single writes ask for w:1 instead of the server's default.
+	Unjournaled bool
+	// Profile is a folder for profiles; empty: none.
+	Profile string
 }
 
 // result is what a measured process prints, with what the kernel says of it.
 type result struct {
+	// Docs were settled in Seconds; Bytes is what was read or sent for them,
+	// where the piece knows.
 	Docs    int64
 	Seconds float64
 	Bytes   int64
 	// Engine is the engine's CPU seconds meanwhile.
 	Engine float64
-	// Queries is the number of re-read queries.
-	Queries int64
-	// Micros are single latencies.
-	Micros []int64
+	// Queries is the number of re-read queries, Stream that of settled changes
+	// which were not of a snapshot.
+	Queries, Stream int64
+	// Micros are single latencies through sluice, Bare those of the bare calls.
+	Micros, Bare []int64
+	// RSSMiB is the peak of resident memory.
+	RSSMiB float64
 
-	CPU    float64 `json:"-"`
-	RSSMiB float64 `json:"-"`
+	CPU float64 `json:"-"`
 }
 
 // perDoc is CPU in microseconds per document.
 func (r result) perDoc() float64 { return r.CPU * 1e6 / float64(max(1, r.Docs)) }
 
-// rate is documents per second.
-func (r result) rate() float64 { return float64(r.Docs) / r.Seconds }
+// engine is the engine's CPU in microseconds per document.
+func (r result) enginePerDoc() float64 { return r.Engine * 1e6 / float64(max(1, r.Docs)) }
 
+// rate is documents per second.
+func (r result) rate() float64 { return float64(r.Docs) / max(r.Seconds, 1e-9) }
+
+// piece is work that is measured in a process of its own.
 type piece func(ctx context.Context, p params) (result, error)
 
+func pieces() map[string]piece {
+	return map[string]piece{
+		"raw-find": rawFind, "raw-stream": rawStream, "loader": loader,
+		"sluice-snapshot": sluiceSnapshot, "sluice-stream": sluiceStream, "latency": latency,
+	}
+}
+
 func runChild(ctx context.Context, name, text string) int {
-	pieces := map[string]piece{
-		"raw-find": rawFind, "raw-stream": rawStream, "sluice-snapshot": sluiceSnapshot,
-		"sluice-stream": sluiceStream, "loader": loader, "latency": latency, "bare-latency": bareLatency,
-	}
 	var p params
-	err := json.Unmarshal([]byte(text), &p)
 	var r result
-	if err == nil {
-		r, err = pieces[name](ctx, p)
+	err := json.Unmarshal([]byte(text), &p)
+	if f := pieces()[name]; err == nil && f != nil {
+		var done func() error
+		if done, err = profiled(p.Profile, name); err == nil {
+			r, err = f(ctx, p)
+			err = errors.Join(err, done())
+		}
 	}
 	if err == nil {
+		r.RSSMiB = peakMiB()
 		err = json.NewEncoder(os.Stdout).Encode(r)
 	}
 	if err != nil {
@@ -73,6 +97,30 @@ func runChild(ctx context.Context, name, text string) int {
 		return 1
 	}
 	return 0
+}
+
+// profiled starts a CPU profile; the function ends it and writes one of the heap.
+func profiled(dir, name string) (func() error, error) {
+	if dir == "" {
+		return func() error { return nil }, nil
+	}
+	base := filepath.Join(dir, fmt.Sprintf("%s-%d", name, os.Getpid()))
+	cpu, err := os.Create(base + ".cpu")
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(cpu); err != nil {
+		return nil, err
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		heap, err := os.Create(base + ".heap")
+		if err != nil {
+			return err
+		}
+		runtime.GC()
+		return errors.Join(pprof.WriteHeapProfile(heap), heap.Close(), cpu.Close())
+	}, nil
 }
 
 // measure runs a piece in a process of its own.
@@ -96,26 +144,52 @@ func measure(ctx context.Context, name string, p params) (result, error) {
 		return result{}, fmt.Errorf("%s: %w", name, err)
 	}
 	r.CPU = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
-	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		r.RSSMiB = float64(u.Maxrss) / 1024
-	}
 	return r, nil
 }
 
-// best runs a piece a few times and keeps the run with the least CPU per
-// document: what disturbs a run only ever adds.
-func best(ctx context.Context, n int, name string, p params) (result, error) {
-	var least result
-	for i := range n {
-		r, err := measure(ctx, name, p)
-		if err != nil {
-			return result{}, err
-		}
-		if i == 0 || r.perDoc() < least.perDoc() {
-			least = r
+// contender is a piece with its parameters in each round.
+type contender struct {
+	piece  string
+	params func(round int) params
+	// before, if not nil, prepares a round and is not measured.
+	before func(ctx context.Context, round int) error
+}
+
+// duel lets two pieces take turns, and returns the run of each for which
+// better gives most. The rounds before the first are not counted.
+func (b *bench) duel(ctx context.Context, warm int, better func(result) float64, pair [2]contender) (best [2]result, err error) {
+	for round := -warm; round < rounds; round++ {
+		for turn := range pair {
+			i := (turn + round&1) & 1 // who begins, changes
+			c := pair[i]
+			if c.before != nil {
+				if err := c.before(ctx, round); err != nil {
+					return best, err
+				}
+			}
+			r, err := measure(ctx, c.piece, c.params(round))
+			if err != nil {
+				return best, err
+			}
+			b.say("      %-16s %9.1f k/s, %6.2f µs of CPU each, peak RSS %.0f MiB%s", c.piece, r.rate()/1000, r.perDoc(), r.RSSMiB, r.engineText())
+			if round >= 0 && (best[i].Docs == 0 || better(r) > better(best[i])) {
+				best[i] = r
+			}
 		}
 	}
-	return least, nil
+	return best, nil
 }
+
+func (r result) engineText() string {
+	if r.Engine == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", engine %.1f µs each", r.enginePerDoc())
+}
+
+// What may make a run the better one.
+func leastCPU(r result) float64    { return -r.perDoc() }
+func highestRate(r result) float64 { return r.rate() }
+func leastEngine(r result) float64 { return -r.enginePerDoc() }
 
 func since(t time.Time) float64 { return time.Since(t).Seconds() }

@@ -60,3 +60,5 @@ func (b *bench) now(ctx context.Context) (uint64, error) {
 	}
 	return uint64(t.T)<<32 | uint64(t.I), nil
 }
+
+func upsert() *options.ReplaceOptionsBuilder { return options.Replace().SetUpsert(true) }

@@ -3,9 +3,15 @@
 // machine. Each measured piece is a process of its own, so that its CPU and
 // its peak memory are the kernel's figures.
 //
-//	go run ./internal/bench                    # everything, as `make bench` does
-//	go run ./internal/bench -run 'snapshot'    # some cases
-//	go run ./internal/bench -out FILE          # write the table as Markdown
+//	go run ./internal/bench                         # everything, at full size
+//	go run ./internal/bench -run snapshot           # some cases
+//	go run ./internal/bench -scale 0.05             # quickly, to see that it works
+//	go run ./internal/bench -out FILE               # write the document as Markdown
+//	go run ./internal/bench -run snap -profile DIR  # CPU and heap profiles of each piece
+//
+// It must not grow into a test: whether a result is right is for the suites to
+// say. It fails (exit code 1) when a server can't be had, when a piece does not
+// do all of its work, and, at full size, when a bound is missed.
 package main
 
 import (
@@ -25,8 +31,9 @@ func run() int {
 	child := flag.String("child", "", "internal: the piece to measure")
 	params := flag.String("params", "", "internal: its parameters as JSON")
 	only := flag.String("run", "", "regular expression of the cases to run")
-	out := flag.String("out", "", "write the results table to this file, as Markdown")
+	out := flag.String("out", "", "write the document with the results to this file, as Markdown")
 	scale := flag.Float64("scale", 1, "size of the data, 1 is the full size")
+	profile := flag.String("profile", "", "folder for CPU and heap profiles of what is measured")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -38,7 +45,7 @@ func run() int {
 		_, _ = fmt.Fprintln(os.Stderr, "bench: -run:", err)
 		return 2
 	}
-	b := &bench{scale: *scale, only: pattern}
+	b := &bench{scale: *scale, only: pattern, profile: *profile}
 	defer b.close()
 	err = b.runAll(ctx)
 	if werr := b.write(*out); err == nil {

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"sluice/internal/app"
@@ -14,90 +13,120 @@ import (
 	"sluice/internal/search"
 )
 
-// newApp builds the product itself, in this process, with default settings.
-func newApp(p params) (*app.App, error) {
+// running is the product, running in this process with default settings.
+type running struct {
+	*app.App
+	stop  chan struct{}
+	ended chan error
+}
+
+// start makes a configuration of one flow and runs it.
+func start(ctx context.Context, p params) (*running, error) {
 	url := p.Search
 	if url == "" {
-		url = "http://127.0.0.1:9"
+		url = "http://127.0.0.1:9" // nobody asks it
 	}
-	cfg, err := config.FromFlags(config.Overrides{MongoDB: p.URI, Search: []string{url}, Namespaces: p.Namespaces, State: p.State, Listen: "off"})
+	cfg, err := config.FromFlags(config.Overrides{
+		MongoDB: p.URI, Search: []string{url}, Namespaces: p.Namespaces, State: p.State, Listen: "off",
+	})
 	if err != nil {
 		return nil, err
 	}
-	o := app.Options{Config: cfg, Once: p.Once}
+	o := app.Options{
+		Config: cfg, Once: p.Once,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
 	if p.Search == "" {
 		o.Transport = search.NewDiscard()
 		cfg.DeadLetters.Store, cfg.DeadLetters.Path = config.StoreFile, p.State
 	}
-	return app.New(o), nil
+	r := &running{App: app.New(o), stop: make(chan struct{}), ended: make(chan error, 1)}
+	go func() { r.ended <- r.Run(ctx, r.stop) }()
+	return r, nil
 }
 
-// runUntil runs the product until done says so, then drains it. The time is
-// that from the first settled change to the last.
-func runUntil(ctx context.Context, p params, settled func(app.Status) int64, n int64) (result, error) {
-	a, err := newApp(p)
+// await asks until done says so. It returns early, with its error if there was
+// one, when the flow ends by itself.
+func (r *running) await(every time.Duration, done func(app.Status) bool) error {
+	deadline := time.Now().Add(10 * time.Minute)
+	for !done(r.Status()) {
+		select {
+		case err := <-r.ended:
+			r.ended <- err
+			if err == nil && !done(r.Status()) {
+				err = fmt.Errorf("it ended with %d changes settled", r.Status().Settled())
+			}
+			return err
+		default:
+		}
+		if time.Now().After(deadline) {
+			text, _ := r.Status().JSON()
+			return fmt.Errorf("%w\n%s", errSlow, text)
+		}
+		time.Sleep(every)
+	}
+	return nil
+}
+
+// drain ends the flow as a signal would, and waits for it.
+func (r *running) drain() error {
+	close(r.stop)
+	return <-r.ended
+}
+
+// poll is how often a long run is looked at: seldom enough to cost nothing.
+const poll = 4 * time.Millisecond
+
+// errSlow ends what seems to hang.
+var errSlow = errors.New("it took more than ten minutes")
+
+// sluiceSnapshot copies the namespaces until N documents are settled, or with
+// Once until it ends by itself. The clock starts when the first batch was read.
+func sluiceSnapshot(ctx context.Context, p params) (result, error) {
+	engine := cpuOf(p.PID)
+	r, err := start(ctx, p)
 	if err != nil {
 		return result{}, err
 	}
-	drain := make(chan struct{})
-	ended := make(chan error, 1)
-	engine := cpuOf(p.PID)
-	go func() { ended <- a.Run(ctx, drain) }()
-	var r result
-	var first time.Time
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for r.Docs < n {
-		select {
-		case err := <-ended:
-			if err == nil {
-				err = fmt.Errorf("it ended after %d of %d documents", r.Docs, n)
-			}
-			return r, err
-		case <-tick.C:
-		}
-		r.Docs = settled(a.Status())
-		if first.IsZero() && r.Docs > 0 {
-			first = time.Now().Add(-2 * time.Millisecond)
-		}
+	if err := r.await(poll/4, func(s app.Status) bool { return s.SnapshotRead() > 0 }); err != nil {
+		return result{}, err
 	}
-	r.Seconds = since(first)
-	r.Engine = cpuOf(p.PID) - engine
-	r.Queries = a.Status().Rereads()
-	close(drain)
-	return r, <-ended
+	begun := time.Now()
+	if err := r.await(poll, func(s app.Status) bool { return s.SnapshotSettled() >= p.N }); err != nil {
+		return result{}, err
+	}
+	out := result{Docs: r.Status().SnapshotSettled(), Seconds: since(begun)}
+	out.Stream = r.Status().Settled() - out.Docs
+	if p.Once {
+		return out, <-r.ended
+	}
+	if err := r.drain(); err != nil || p.Search == "" {
+		return out, err
+	}
+	err = settleEngine(ctx, p.Search, p.Namespaces[0])
+	out.Engine = cpuOf(p.PID) - engine
+	return out, err
 }
 
-// sluiceSnapshot copies the namespaces.
-func sluiceSnapshot(ctx context.Context, p params) (result, error) {
-	return runUntil(ctx, p, app.Status.SnapshotSettled, p.N)
-}
-
-// sluiceStream goes on from a saved position until n changes are settled.
+// sluiceStream goes on from a saved position until N changes are settled. The
+// clock starts when everything is connected, before the first reply is asked for.
 func sluiceStream(ctx context.Context, p params) (result, error) {
-	return runUntil(ctx, p, app.Status.Settled, p.N)
-}
-
-// cpuOf returns the CPU seconds that a process has used, 0 without a process.
-func cpuOf(pid int) float64 {
-	if pid == 0 {
-		return 0
-	}
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	r, err := start(ctx, p)
 	if err != nil {
-		return 0
+		return result{}, err
 	}
-	// The name in parentheses may hold blanks; user and system time are the
-	// 14th and 15th field (proc(5)), in ticks of 10 ms.
-	_, rest, _ := strings.Cut(string(b), ") ")
-	f := strings.Fields(rest)
-	if len(f) < 13 {
-		return 0
+	isRunning := func(s app.Status) bool { return len(s.Flows) > 0 && s.Flows[0].State == "running" }
+	if err := r.await(poll/16, isRunning); err != nil {
+		return result{}, err
 	}
-	user, err1 := strconv.ParseFloat(f[11], 64)
-	system, err2 := strconv.ParseFloat(f[12], 64)
-	if errors.Join(err1, err2) != nil {
-		return 0
+	begun := time.Now()
+	if err := r.await(poll, func(s app.Status) bool { return s.Settled() >= p.N }); err != nil {
+		return result{}, err
 	}
-	return (user + system) / 100
+	st := r.Status()
+	out := result{Docs: p.N, Seconds: since(begun), Queries: st.Rereads(), Stream: st.Settled()}
+	if n := st.SnapshotRead(); n > 0 {
+		return out, fmt.Errorf("%d documents came by a snapshot: it did not go on from its position", n)
+	}
+	return out, r.drain()
 }

@@ -33,7 +33,7 @@ search:
 flows:
   - name: shop
     namspaces: [shop.orders]
-    snapshot: {paralel: 2}
+    snapshot: {paralle: 2}
     on: {delete: destroy}
 `)
 	for _, args := range [][]string{{"run", "-c", path}, {"config", "validate", "-c", path}, {"config", "print", "-c", path}} {
@@ -44,7 +44,7 @@ flows:
 		wantWords(t, r.errOut,
 			path+":5:3:", `"gzipp"`, `did you mean "gzip"?`,
 			path+":8:5:", `"namspaces"`, `did you mean "namespaces"?`,
-			path+":9:16:", `"paralel"`, `did you mean "parallel"?`,
+			path+":9:16:", `"paralle"`, `did you mean "parallel"?`,
 			path+":10:18:", "destroy", "remove", "keep", "mark")
 		wantNone(t, r.errOut+r.out, "s3cret-pw")
 	}

@@ -94,26 +94,50 @@ func TestErrorIndexBlocked(t *testing.T) {
 		}
 	}
 	for _, x := range []block{
-		{"closed", "index_closed",
+		{
+			"closed", "index_closed",
 			func(t *testing.T, b bed) { must(t, http.MethodPost, concrete(b)+"/_close", "") },
 			func(t *testing.T, b bed) { must(t, http.MethodPost, concrete(b)+"/_open", "") },
-			[]string{b.index("orders"), "closed", "_open"}, 20 * time.Second},
-		{"write block", "read_only", setting("index.blocks.write", "true"), setting("index.blocks.write", "null"),
-			[]string{b.index("orders"), "403", "index.blocks"}, 20 * time.Second},
-		{"read-only", "read_only", setting("index.blocks.read_only", "true"), setting("index.blocks.read_only", "null"),
-			[]string{b.index("orders"), "403", "index.blocks"}, 20 * time.Second},
+			[]string{b.index("orders"), "closed", "_open"},
+			20 * time.Second,
+		},
+		{
+			"write block", "read_only", setting("index.blocks.write", "true"), setting("index.blocks.write", "null"),
+			[]string{b.index("orders"), "403", "index.blocks"},
+			20 * time.Second,
+		},
+		{
+			"read-only", "read_only", setting("index.blocks.read_only", "true"), setting("index.blocks.read_only", "null"),
+			[]string{b.index("orders"), "403", "index.blocks"},
+			20 * time.Second,
+		},
 	} {
 		t.Run(x.name, func(t *testing.T) { blocked(t, p, b, coll, x) })
 	}
-	p.wantDrain(t)
+	t.Run("closed at the start", func(t *testing.T) {
+		p.wantDrain(t)
+		must(t, http.MethodPost, concrete(b)+"/_close", "")
+		q := start(t, append(b.args("orders"), "--resync", "all")...)
+		q.eventually(t, 30*time.Second, func() error { return q.waits(t.Context(), "index_closed") })
+		wantWords(t, q.flowStatus(t).Pump.Error, b.index("orders"), "closed", "_open")
+		must(t, http.MethodPost, concrete(b)+"/_open", "")
+		q.eventually(t, 30*time.Second, func() error { return q.copied(t.Context()) })
+		if err := equal(t.Context(), coll, b.search, b.index("orders")); err != nil {
+			t.Error(err)
+		}
+		q.wantDrain(t)
+		wantCalm(t, q.output(), "index_closed", b.index("orders"), "closed", "_open")
+	})
 }
 
 // TestErrorDiskFull: the disk of a real engine is full, by its own watermark.
 // The engine also takes small bodies only, which costs nothing but more of them.
 func TestErrorDiskFull(t *testing.T) {
 	t.Parallel()
-	s, err := testkit.StartSearch(t.Context(), testkit.SearchOptions{Own: true, DiskThreshold: true, MaxContentLength: "1mb",
-		Settings: []string{"cluster.info.update.interval: 10s"}})
+	s, err := testkit.StartSearch(t.Context(), testkit.SearchOptions{
+		Own: true, DiskThreshold: true, MaxContentLength: "1mb",
+		Settings: []string{"cluster.info.update.interval: 10s"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,8 +153,11 @@ func TestErrorDiskFull(t *testing.T) {
 		body := fmt.Sprintf(`{"transient":{"%slow":%s,"%shigh":%s,"%sflood_stage":%s}}`, prefix, v, prefix, v, prefix, v)
 		return func(t *testing.T, b bed) { must(t, http.MethodPut, b.search+"/_cluster/settings", body) }
 	}
-	blocked(t, p, b, coll, block{"full", "disk_full", watermarks(`"99999gb"`), watermarks(`null`),
-		[]string{b.index("orders"), "429", "flood-stage", "disk", "free space"}, 90 * time.Second})
+	blocked(t, p, b, coll, block{
+		"full", "disk_full", watermarks(`"99999gb"`), watermarks(`null`),
+		[]string{b.index("orders"), "429", "flood-stage", "disk", "free space"},
+		90 * time.Second,
+	})
 	p.wantDrain(t)
 }
 
@@ -157,6 +184,11 @@ func blocked(t *testing.T, p *process, b bed, coll *mongo.Collection, x block) {
 		t.Fatal(err)
 	}
 	wantWords(t, st.Text(), append([]string{x.reason}, x.says...)...)
+	if _, metrics, err := fetch(t.Context(), "http://"+p.addr+"/metrics", ""); err != nil {
+		t.Error(err)
+	} else {
+		wantMetric(t, metrics, "sluice_retries_total", 1, 1e9, fmt.Sprintf("reason=%q", x.reason))
+	}
 	x.cure(t, b)
 	p.eventually(t, x.cureWithin, func() error { return p.works(t.Context()) })
 	p.eventually(t, 30*time.Second, func() error { return equal(t.Context(), coll, b.search, b.index(coll.Name())) })

@@ -26,13 +26,47 @@ func TestErrorStateLocked(t *testing.T) {
 	seedDocs(t, coll, 100)
 	p := following(t, b.args("orders")...)
 	wantFailure(t, 1, b.args("orders"), []string{
-		filepath.Join(b.state, "sync.state"), fmt.Sprintf("process %d", p.cmd.Process.Pid), "in use", "another state path"})
+		filepath.Join(b.state, "sync.state"), fmt.Sprintf("process %d", p.cmd.Process.Pid), "in use", "another state path",
+	})
 	set(t, coll, 1, "while", "the other was refused")
 	p.eventually(t, 20*time.Second, func() error { return equal(t.Context(), coll, b.search, b.index("orders")) })
 	p.kill() // the lock goes with the process, however that ends
 	q := following(t, b.args("orders")...)
 	set(t, coll, 2, "after", "the first has ended")
 	q.eventually(t, 20*time.Second, func() error { return equal(t.Context(), coll, b.search, b.index("orders")) })
+}
+
+// TestErrorStateTakenOver: where the state has no lock, the second process has
+// it, and the first hears of that before it saves anything.
+func TestErrorStateTakenOver(t *testing.T) {
+	b := newBed(t)
+	coll := b.db.Collection("orders")
+	seedDocs(t, coll, 100)
+	file := configFile(t, fmt.Sprintf(`
+mongodb: {uri: %q}
+search: {urls: [%q]}
+state: {store: search, index: %s-state}
+flows: [{name: %s, namespaces: [%q]}]
+`, b.uri, b.search, b.db.Name(), b.db.Name(), b.db.Name()+".orders"))
+	p := following(t, "run", "-c", file)
+	copied := time.Now()
+	p.eventually(t, 20*time.Second, func() error {
+		if at := p.flowStatus(t).Saved; at.Before(copied) {
+			return fmt.Errorf("the position was last saved at %s", at)
+		}
+		return nil
+	})
+	q := following(t, "run", "-c", file)
+	set(t, coll, 1, "after", "the take-over")
+	if code := p.wait(t, 30*time.Second); code != 1 {
+		t.Errorf("exit code %d, want 1", code)
+	}
+	wantWords(t, lastWords(p.output()), "another sluice took over", fmt.Sprintf("process %d", q.cmd.Process.Pid), "let one sluice work on a flow")
+	q.eventually(t, 20*time.Second, func() error { return equal(t.Context(), coll, b.search, b.index("orders")) })
+	if st, err := q.status(t.Context()); err != nil || st.SnapshotRead() != 0 {
+		t.Errorf("%d documents were copied again: %v", st.SnapshotRead(), err)
+	}
+	q.wantDrain(t)
 }
 
 // TestErrorStateReadOnly: the state can't be written where it should be.
@@ -90,6 +124,10 @@ func TestErrorStateFull(t *testing.T) {
 	}
 	free = fill()
 	wantFailure(t, 1, b.args("orders"), []string{filepath.Join(b.state, "sync.state"), "make room"})
+	if err := os.Remove(filepath.Join(b.state, "filler")); err == nil { // a disk, so a flow without a state can be tried
+		free = fill()
+		wantFailure(t, 1, append(b.args("orders"), "--name", "other"), []string{filepath.Join(b.state, "other.state"), "make room"})
+	}
 	free()
 	q := following(t, b.args("orders")...)
 	q.eventually(t, 20*time.Second, func() error { return equal(t.Context(), coll, b.search, b.index("orders")) })

@@ -24,7 +24,7 @@ var families = []string{
 	"sluice_snapshot_documents", "sluice_snapshot_chunks", "sluice_mongodb_snapshot_documents_total",
 	"sluice_lag_seconds", "sluice_oplog_head_room_seconds",
 	"sluice_queue_bytes", "sluice_search_bulk_seconds", "sluice_search_bulk_requests_total",
-	"sluice_retries_total", "sluice_dead_letters_total", "sluice_dead_letters_open",
+	"sluice_dead_letters_total", "sluice_dead_letters_open",
 	"sluice_checkpoint_saves_total", "go_goroutines", "process_resident_memory_bytes",
 }
 
@@ -66,7 +66,8 @@ flows:
 	p.eventually(t, time.Minute, func() error { return has(get("/status", token))(`"done": 1,`) })
 	insert(t, users, bson.D{{Key: "_id", Value: 2}, {Key: "n", Value: "no number"}}) // a dead letter
 	p.eventually(t, time.Minute, func() error {
-		return errors.Join(equal(t.Context(), orders, b.search, b.index("orders")), has(get("/status", token))(`"dead_letters": 1`))
+		return errors.Join(equal(t.Context(), orders, b.search, b.index("orders")), has(get("/status", token))(`"dead_letters": 1`),
+			has(get("/metrics", token))(`sluice_checkpoint_saves_total{flow="`+name+`"`))
 	})
 
 	for path, want := range map[string]int{"/healthz": 200, "/status": 401, "/metrics": 401, "/readyz": 401} {
@@ -85,7 +86,7 @@ flows:
 					Lag *float64 `json:"lag_seconds"`
 				}
 				Saved time.Time `json:"position_saved"`
-				Pump        struct {
+				Pump  struct {
 					State      string
 					Namespaces map[string]struct{ Done int64 }
 				}

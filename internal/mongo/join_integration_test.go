@@ -48,6 +48,10 @@ func (w *writer) end() { w.stop(); w.wg.Wait() }
 
 func passing(err error) bool {
 	var le mongo.LabeledError
+	var we mongo.WriteException
+	if errors.As(err, &we) && we.WriteConcernError != nil {
+		return true // it was written
+	}
 	return mongo.IsDuplicateKeyError(err) || mongo.IsNetworkError(err) || mongo.IsTimeout(err) ||
 		errors.As(err, &le) && (le.HasErrorLabel("TransientTransactionError") || le.HasErrorLabel("RetryableWriteError") ||
 			le.HasErrorLabel("UnknownTransactionCommitResult"))

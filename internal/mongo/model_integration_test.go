@@ -226,6 +226,9 @@ func (p *pump) run(src flow.Source) {
 			p.fail(e)
 		}
 		if err != nil { // as a pipeline that ends
+			if flow.ClassOf(err) != flow.Unknown {
+				p.fail(err)
+			}
 			return
 		}
 	}
@@ -235,11 +238,15 @@ func (p *pump) settle(b flow.Batch) error {
 	if b.Control != nil {
 		return p.m.control(p.ctx, p.s, *b.Control)
 	}
-	b, err := p.s.Reread().Apply(p.ctx, b)
-	if err != nil {
-		return err
+	for {
+		out, err := p.s.Reread().Apply(p.ctx, b)
+		switch {
+		case err == nil:
+			return p.m.apply(out)
+		case flow.ClassOf(err) != flow.Transient || p.ctx.Err() != nil:
+			return err
+		}
 	}
-	return p.m.apply(b)
 }
 
 func (p *pump) fail(err error) {
@@ -298,6 +305,16 @@ func (p *pump) waitEnd() {
 	}
 }
 
+// startMongo starts a server of the test's own.
+func startMongo(t *testing.T, o testkit.MongoOptions) *testkit.Mongo {
+	t.Helper()
+	o.Own = true
+	m, err := testkit.StartMongo(t.Context(), o)
+	must(t, err)
+	t.Cleanup(func() { _ = m.Stop() })
+	return m
+}
+
 func newDB(t *testing.T, uri string) *mongo.Database {
 	t.Helper()
 	c, err := mongo.Connect(options.Client().ApplyURI(uri))
@@ -306,7 +323,9 @@ func newDB(t *testing.T, uri string) *mongo.Database {
 	}
 	db := c.Database(testkit.UniqueName(t))
 	t.Cleanup(func() {
-		_ = db.Drop(context.Background())
+		ctx, done := context.WithTimeout(context.Background(), 5*time.Second)
+		defer done()
+		_ = db.Drop(ctx)
 		_ = c.Disconnect(context.Background())
 	})
 	return db
@@ -321,4 +340,14 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// atLeast wants that many batches.
+func atLeast(m *model, batches int) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.batches < batches {
+		return fmt.Errorf("%d batches", m.batches)
+	}
+	return nil
 }

@@ -101,7 +101,8 @@ func (st *stream) tooLarge(err error) error {
 	if st.slim {
 		e := fault("read a change event of", st.s.uri, err)
 		e.Class = flow.Fatal
-		e.Hint = "the event is larger than 16 MB even without its document (a giant _id?): delete that document and copy its collection again (--resync)"
+		e.Hint = "the event is larger than 16 MB even without its document, which takes an _id of 5 MB or more, and no stream gets past it:\n" +
+			"delete that document, move the saved state away and start again; everything is copied anew, the index stays searchable meanwhile"
 		return e
 	}
 	st.slim = true

@@ -107,7 +107,11 @@ func failure(op, object string, e *apiError) error {
 	switch {
 	case e.Status == http.StatusUnauthorized:
 		f.Class, f.Hint = flow.Auth, "the cluster does not know this user, password or API key: check search.auth"
-	case e.Type == "cluster_block_exception", e.Status == http.StatusTooManyRequests, e.Status == http.StatusRequestTimeout, e.Status >= 500:
+	case e.Type == "index_closed_exception":
+		f.Class, f.Hint = flow.Transient, hintClosed
+	case e.Type == "cluster_block_exception":
+		f.Class, f.Hint = flow.Transient, hintBlocked(e)
+	case e.Status == http.StatusTooManyRequests, e.Status == http.StatusRequestTimeout, e.Status >= 500:
 		f.Class = flow.Transient
 	case e.Status == http.StatusForbidden:
 		f.Class, f.Hint = flow.Auth, missingPrivilege(e.Reason)
@@ -115,6 +119,19 @@ func failure(op, object string, e *apiError) error {
 		f.Class, f.Hint = flow.Config, "the URL is redirected; give the URL of the cluster itself in search.urls"
 	}
 	return f
+}
+
+// hintBlocked tells how a block ends.
+func hintBlocked(e *apiError) string {
+	switch {
+	case strings.Contains(e.Reason, "/12/"):
+		return hintDiskFull
+	case strings.Contains(e.Reason, "/4/index closed"):
+		return hintClosed
+	case e.Status == http.StatusForbidden:
+		return hintReadOnly
+	}
+	return ""
 }
 
 // missingPrivilege names what a 403 says is missing.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"sluice/internal/flow"
 )
@@ -23,6 +24,8 @@ type Sink struct {
 	targets   sync.Map // flow.Namespace to *entry
 	preparing chan struct{}
 	writers   chan *writer
+	// reached is a version that the server's time has reached.
+	reached atomic.Int64
 }
 
 var _ flow.Sink = (*Sink)(nil)

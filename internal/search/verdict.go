@@ -206,11 +206,8 @@ const versionConflict = "version_conflict_engine_exception"
 // conflict judges a 409: the index holds a newer version, which is as it should
 // be, unless no version of ours can be that new (rule S1).
 func (s *Sink) conflict(raw []byte, index string) flow.Verdict {
-	limit := int64(0)
-	if s.client.opts.MaxVersion != nil {
-		limit = s.client.opts.MaxVersion()
-	}
-	if current, ok := currentVersion(raw); ok && limit > 0 && current > limit {
+	current, ok := currentVersion(raw)
+	if limit := s.limitFor(current); ok && limit > 0 && current > limit {
 		return flow.Verdict{Outcome: flow.Halt, Reason: reasonForeign, Err: &flow.Error{
 			Op: "write to index", Object: index, Class: flow.Fatal,
 			Err:  fmt.Errorf("a document has version %d, and MongoDB's time allows at most %d", current, limit),
@@ -218,6 +215,18 @@ func (s *Sink) conflict(raw []byte, index string) flow.Verdict {
 		}}
 	}
 	return flow.Verdict{Outcome: flow.Superseded, Reason: "newer_version"}
+}
+
+// limitFor returns the highest version that MongoDB's time allows, 0 if unknown.
+// Conflicts are common after a restart, so the server is not asked about
+// versions that its time has reached before.
+func (s *Sink) limitFor(version int64) int64 {
+	if limit := s.reached.Load(); version <= limit || s.client.opts.MaxVersion == nil {
+		return limit
+	}
+	limit := s.client.opts.MaxVersion()
+	s.reached.Store(limit)
+	return limit
 }
 
 // currentVersion finds the version that a conflict names. The id, which comes

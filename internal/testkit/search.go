@@ -269,9 +269,10 @@ func (s *Search) logFile() string { return filepath.Join(s.dir, logsDir, s.dist.
 
 func (s *Search) logDir() string { return s.dir }
 
-// PID is the process of the engine, 0 for one that the environment offers.
+// PID is the process of the engine, 0 for one that the environment offers or
+// that runs in a container.
 func (s *Search) PID() int {
-	if s.process == nil {
+	if s.process == nil || s.engine.image != "" {
 		return 0
 	}
 	return s.process.PID()

@@ -40,8 +40,7 @@ func putDouble(out []byte, n int, f float64, p *powers) int {
 // nearly returns the whole number next to x, and whether x is that but for rounding.
 func nearly(x float64) (uint64, bool) {
 	r := uint64(x + 0.5)
-	d := x - float64(r)
-	return r, d < 1e-6 && d > -1e-6
+	return r, math.Abs(x-float64(r)) < 1e-6
 }
 
 // putFraction writes r/scale, scale being ten to the power of places, without
@@ -122,47 +121,61 @@ func putSchubfach(out []byte, n int, f float64, p *powers) int {
 	upper := g.times((4*c+2)<<h) - odd
 	v := g.times(4 * c << h)
 
+	// Of the two whole numbers around v/4, the one that reads back as f, or the
+	// closer one if both do or none; but if exactly one of the two multiples of
+	// ten around it reads back as f, that.
 	s := v / 4
 	tens := s / 10
 	if up, down := lower <= 40*tens, 40*tens+40 <= upper; up != down {
 		if down {
 			tens++
 		}
-		return putDecimals(out, n, tens, k+1)
+		return putDecimals(out, n, f, tens*10, -k)
 	}
 	up, down := lower <= 4*s, 4*s+4 <= upper
 	if up == down {
-		down = v > 4*s+2 || v == 4*s+2 && s&1 != 0
+		down = v > 4*s+2-1+(1-s&1)
 	}
 	if down {
 		s++
 	}
-	return putDecimals(out, n, s, k)
+	return putDecimals(out, n, f, s, -k)
 }
 
-// putDecimals writes s times ten to the power of k, where k < 0 and the value
-// is at least 1e-6 and not whole.
-func putDecimals(out []byte, n int, s uint64, k int) int {
-	for s%10 == 0 {
-		s /= 10
-		k++
+// putDecimals writes s/10^places, which is f to 16 or 17 digits, zeros at the
+// end among them. f is at least 1e-6 and not whole.
+func putDecimals(out []byte, n int, f float64, s uint64, places int) int {
+	b := out[n : n+48 : len(out)]
+	if f >= 1 { // at most 16 places
+		whole := uint64(f)
+		m := putUint(b, 0, whole)
+		b[m] = '.'
+		s = (s - whole*tenTo(places)) * tenTo(16-places)
+		return n + put16(b, m+1, s)
 	}
-	end := putUint(out, n, s)
-	b := out[n : n+40 : len(out)]
-	x, y, z := load64(b, 0), load64(b, 8), b[16]
-	point := end - n + k
-	if point <= 0 {
-		store64(b, 0, zeros8+('.'-'0')<<8)
-		n = 2 - point
-		store64(b, n, x)
-		store64(b, n+8, y)
-		b[n+16] = z
-		return end + n
+	// At least 16 places, at most 22, and 17 digits, the first of which may be
+	// a zero that lies where the point belongs.
+	store64(b, 0, zeros8)
+	m := places - 15
+	top := s / 10000000000000000
+	b[m] = '0' + byte(top)
+	b[1] = '.'
+	return n + put16(b, m+1, s-top*10000000000000000)
+}
+
+// put16 writes v < 1e16 as 16 digits, without zeros at the end.
+func put16(b []byte, n int, v uint64) int {
+	high := v / 100000000
+	x, y := dig8(uint32(high)), dig8(uint32(v-high*100000000))
+	store64(b, n, x+zeros8)
+	store64(b, n+8, y+zeros8)
+	if y == 0 {
+		return n + 8 - bits.LeadingZeros64(x)>>3
 	}
-	// The digits behind the point move one to the right.
-	x, y = load64(b, point), load64(b, point+8)
-	b[point] = '.'
-	store64(b, point+1, x)
-	store64(b, point+9, y)
-	return end + 1
+	return n + 16 - bits.LeadingZeros64(y)>>3
+}
+
+// tenTo is ten to the power of n, which is 0 to 16.
+func tenTo(n int) uint64 {
+	return [17]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16}[n]
 }

@@ -13,10 +13,11 @@ type level struct {
 	few            [8]uint64
 	count          int
 	// fewEnd is where the first name lies that went into the table.
-	fewEnd int
-	table  *nameTable
-	rule   *rule
-	root   bool
+	fewEnd  int
+	table   *nameTable
+	rule    *rule
+	root    bool
+	repairs *repairs
 	// odd is where this level's names in scratch.odd begin.
 	odd int
 }
@@ -94,7 +95,7 @@ func (e *encoder) fillTable(lv *level) {
 	}
 }
 
-// note is fresh and settle for an odd name, which it keeps.
+// note is fresh and settle for the new name that a rule gives.
 func (e *encoder) note(lv *level, name string) bool {
 	e.scratchOf()
 	h := hashName(e.seed, []byte(name))
@@ -156,6 +157,9 @@ type nameTable struct {
 
 // add puts a name in and tells whether it is new.
 func (t *nameTable) add(e *encoder, h uint64, ref uint32, name []byte) bool {
+	if t.used >= len(t.slots)/2 {
+		t.double(e)
+	}
 	mask := uint64(len(t.slots) - 1)
 	p := h >> 32 & mask
 	for ; t.slots[p] != 0; p = (p + 1) & mask {
@@ -164,9 +168,7 @@ func (t *nameTable) add(e *encoder, h uint64, ref uint32, name []byte) bool {
 		}
 	}
 	t.slots[p] = h<<32 | uint64(ref+1)
-	if t.used++; t.used > len(t.slots)/2 {
-		t.double(e)
-	}
+	t.used++
 	return true
 }
 

@@ -98,7 +98,7 @@ func (e *encoder) hardName(out []byte, n, i int, t byte, lv *level) ([]byte, fie
 		return out, f, nil
 	}
 	if oddName(raw, lv.root) {
-		name, err := e.repair(raw, lv)
+		name, err := e.repair(raw, i, lv)
 		if err != nil || name == "" {
 			return out, f, err
 		}

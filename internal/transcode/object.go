@@ -48,11 +48,8 @@ func (e *encoder) object(out []byte, n, i, end int, r *rule, root bool) ([]byte,
 		n++
 	}
 	e.depth--
-	if lv.table != nil {
-		e.scratch.putTable(lv.table)
-	}
 	if e.scratch != nil {
-		e.scratch.odd = e.scratch.odd[:lv.odd]
+		e.scratch.leave(&lv)
 	}
 	out, n = closing(out, n, '}')
 	return out, n, nil

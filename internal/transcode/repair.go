@@ -3,6 +3,7 @@ package transcode
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -52,16 +53,44 @@ func isMetadata(name string) bool {
 	return false
 }
 
-// repair returns the name that an odd one is written under, "" if an earlier
-// field of the object has the same odd one. A repaired name never takes the
-// name of another field.
-func (e *encoder) repair(raw []byte, lv *level) (string, error) {
-	if e.hasOdd(lv, raw, lv.at) {
+// repairs is what a level needs once one of its names has to be changed.
+type repairs struct {
+	// taken are the names that fields of the level have in the output, also the
+	// ones to come; sources the names in the document that were changed.
+	taken, sources *nameTable
+	// counter is the number last tried behind a name.
+	counter int
+}
+
+// startRepairs notes the names that the level's fields keep.
+func (e *encoder) startRepairs(lv *level) {
+	sc := e.scratchOf()
+	lv.repairs = &repairs{taken: sc.getTable((lv.end - lv.start) / 8), sources: sc.getTable(0)}
+	for i := lv.start; i < lv.end; {
+		t, at := e.src[i], i+1
+		k, err := cstringEnd(e.src, at, lv.end)
+		if err != nil {
+			return // the document is corrupt, as will be found soon
+		}
+		if name := e.src[at : k-1]; e.keepsName(lv, t, name) {
+			lv.repairs.taken.add(e, hashName(e.seed, name), uint32(at)<<1, name)
+		}
+		if i, err = valueEnd(e.src, t, k, lv.end); err != nil {
+			return
+		}
+	}
+}
+
+// repair returns the name that an odd one, at src[at:], is written under, "" if
+// an earlier field of the object has the same odd one. A repaired name never
+// takes the name of another field, before or after.
+func (e *encoder) repair(raw []byte, at int, lv *level) (string, error) {
+	if lv.repairs == nil {
+		e.startRepairs(lv)
+	}
+	if !lv.repairs.sources.add(e, hashName(e.seed, raw), uint32(at)<<1, raw) {
 		e.st.DuplicateKeys++
 		return "", nil
-	}
-	if e.scratch != nil && len(e.scratch.odd)-lv.odd >= maxOdd {
-		return "", rejected(fmt.Sprintf("more than %d field names of one object would have to be repaired", maxOdd))
 	}
 	name := string(raw)
 	if !utf8.ValidString(name) {
@@ -75,15 +104,43 @@ func (e *encoder) repair(raw []byte, lv *level) (string, error) {
 		}
 		name = mend(name, lv.root)
 	}
-	for e.taken(lv, name) {
-		name += "_"
+	if !e.take(lv, name) {
 		changed = true
+		name = e.takeOther(lv, name)
 	}
 	if changed {
 		e.st.RepairedNames++
 	}
-	e.note(lv, name)
+	e.scratch.odd = append(e.scratch.odd, name)
 	return name, nil
+}
+
+// take takes a name in the output for the next entry of scratch.odd; false:
+// another field of the level has it, or may get it by a rule.
+func (e *encoder) take(lv *level, name string) bool {
+	if lv.rule != nil {
+		for _, child := range lv.rule.children {
+			if child.name == name {
+				return false
+			}
+		}
+	}
+	b := []byte(name)
+	return lv.repairs.taken.add(e, hashName(e.seed, b), e.refOf(-1), b)
+}
+
+// takeOther finds a name that is free: an underscore more, or else a number
+// behind it, which never goes back, so that all names together try each once.
+func (e *encoder) takeOther(lv *level, name string) string {
+	if name += "_"; e.take(lv, name) {
+		return name
+	}
+	for {
+		lv.repairs.counter++
+		if other := name + strconv.Itoa(lv.repairs.counter); e.take(lv, other) {
+			return other
+		}
+	}
 }
 
 // mend puts an underscore wherever a part of a name is blank, and behind the
@@ -108,44 +165,4 @@ func replaceInvalid(s string) string {
 		b.WriteRune(r)
 	}
 	return b.String()
-}
-
-// taken tells whether a field of the level, before or after, has the name in
-// the output, or may get it by a rule.
-func (e *encoder) taken(lv *level, name string) bool {
-	if e.isOdd(lv, []byte(name)) || e.hasRaw(lv, []byte(name), lv.end) {
-		return true
-	}
-	if lv.rule != nil {
-		for _, child := range lv.rule.children {
-			if child.name == name {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// hasOdd tells whether an element before limit has the same name in the source
-// and was written, under whatever name.
-func (e *encoder) hasOdd(lv *level, raw []byte, limit int) bool {
-	for i := lv.start; i < limit; {
-		t := e.src[i]
-		i++
-		size := bytes.IndexByte(e.src[i:lv.end], 0)
-		if size < 0 {
-			return false
-		}
-		if bytes.Equal(e.src[i:i+size], raw) {
-			if _, says := lv.rule.find(raw, t); says != ruleDrop {
-				return true
-			}
-		}
-		end, err := valueEnd(e.src, t, i+size+1, lv.end)
-		if err != nil {
-			return false
-		}
-		i = end
-	}
-	return false
 }

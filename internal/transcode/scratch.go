@@ -11,9 +11,6 @@ type scratch struct {
 	tables []*nameTable
 }
 
-// maxOdd bounds what one object may cost.
-const maxOdd = 1000
-
 // The sizes of tables in slots: what a table starts with, and up to which size
 // one is kept.
 const (
@@ -56,6 +53,18 @@ func (s *scratch) getTable(want int) *nameTable {
 		}
 	}
 	return &nameTable{slots: make([]uint64, slots)}
+}
+
+// leave takes back what a level has used.
+func (s *scratch) leave(lv *level) {
+	s.odd = s.odd[:lv.odd]
+	if lv.table != nil {
+		s.putTable(lv.table)
+	}
+	if lv.repairs != nil {
+		s.putTable(lv.repairs.taken)
+		s.putTable(lv.repairs.sources)
+	}
 }
 
 func (s *scratch) putTable(t *nameTable) {

@@ -7,30 +7,10 @@ import "bytes"
 func valueEnd(src []byte, t byte, i, end int) (int, error) {
 	size := 0
 	switch t {
-	case typeNull, typeUndefined, typeMinKey, typeMaxKey:
-	case typeBoolean:
-		size = 1
-	case typeInt32:
-		size = 4
-	case typeDouble, typeDate, typeInt64, typeTimestamp:
-		size = 8
-	case typeObjectID:
-		size = 12
-	case typeDecimal:
-		size = 16
 	case typeObject, typeArray:
 		return documentEnd(src, i, end)
 	case typeString, typeCode, typeSymbol:
 		return textEnd(src, i, end)
-	case typeBinary:
-		if end-i < 5 {
-			return 0, corrupt("binary data that is cut off", i)
-		}
-		size = int(int32(load32(src, i)))
-		if size < 0 || size > end-i-5 {
-			return 0, corrupt("binary data with a wrong length", i)
-		}
-		size += 5
 	case typeRegex:
 		k, err := cstringEnd(src, i, end)
 		if err != nil {
@@ -43,21 +23,44 @@ func valueEnd(src []byte, t byte, i, end int) (int, error) {
 			return 0, err
 		}
 		i, size = k, 12
-	case typeScoped:
-		if end-i < 4 {
-			return 0, corrupt("code that is cut off", i)
+	case typeBinary:
+		if end-i < 5 || int32(load32(src, i)) < 0 {
+			return 0, corrupt("binary data with a wrong length", i)
 		}
-		size = int(int32(load32(src, i)))
-		if size < 14 {
+		size = 5 + int(load32(src, i))
+	case typeScoped:
+		if end-i < 4 || int32(load32(src, i)) < 14 {
 			return 0, corrupt("code with a wrong length", i)
 		}
+		size = int(load32(src, i))
 	default:
-		return 0, corrupt("a value of unknown type", i)
+		if size = fixedSize(t); size < 0 {
+			return 0, corrupt("a value of unknown type", i)
+		}
 	}
 	if size > end-i {
 		return 0, corrupt("a value that is cut off", i)
 	}
 	return i + size, nil
+}
+
+// fixedSize is the size of values of a type that has one, else -1.
+func fixedSize(t byte) int {
+	switch t {
+	case typeNull, typeUndefined, typeMinKey, typeMaxKey:
+		return 0
+	case typeBoolean:
+		return 1
+	case typeInt32:
+		return 4
+	case typeDouble, typeDate, typeInt64, typeTimestamp:
+		return 8
+	case typeObjectID:
+		return 12
+	case typeDecimal:
+		return 16
+	}
+	return -1
 }
 
 // textEnd is valueEnd for a string with its length before it.

@@ -96,12 +96,13 @@ func copyPlain(out []byte, n int, src []byte, i, end int) (int, int) {
 // copyBlocks copies 32 bytes at a time. It stops at the first special byte
 // (found), or when less than a block is left.
 func copyBlocks(out []byte, n int, src []byte, i, end int) (m, k int, found bool) {
-	for i >= 0 && n >= 0 && i <= end-32 && i <= len(src)-32 && n <= len(out)-32 {
-		a, b, c, d := load64(src, i), load64(src, i+8), load64(src, i+16), load64(src, i+24)
-		store64(out, n, a)
-		store64(out, n+8, b)
-		store64(out, n+16, c)
-		store64(out, n+24, d)
+	for i <= end-32 {
+		s, o := src[i:i+32:i+32], out[n:n+32:n+32]
+		a, b, c, d := load64(s, 0), load64(s, 8), load64(s, 16), load64(s, 24)
+		store64(o, 0, a)
+		store64(o, 8, b)
+		store64(o, 16, c)
+		store64(o, 24, d)
 		a, b, c, d = special(a), special(b), special(c), special(d)
 		if a|b|c|d != 0 {
 			// Where the first one is, without branches.

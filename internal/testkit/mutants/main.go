@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,8 +29,8 @@ func main() {
 
 // options are the flags.
 type options struct {
-	rules, require string
-	quick, list    bool
+	rules, names, require string
+	quick, list           bool
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -37,6 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	set := flag.NewFlagSet("mutants", flag.ContinueOnError)
 	set.SetOutput(stderr)
 	set.StringVar(&o.rules, "rules", "", "only the mutants of these rules, such as S1,S3")
+	set.StringVar(&o.names, "names", "", "only the mutants whose name fits this regular expression")
 	set.StringVar(&o.require, "require", "", "fail if a rule has no mutant; rules or ranges, such as S1-S15,A1")
 	set.BoolVar(&o.quick, "quick", false, "only those marked quick")
 	set.BoolVar(&o.list, "list", false, "list them and end")
@@ -62,8 +64,12 @@ func (o options) run(ctx context.Context, out io.Writer) error {
 	if err := required(all, o.require); err != nil {
 		return err
 	}
+	names, err := regexp.Compile(o.names)
+	if err != nil {
+		return fmt.Errorf("--names: %w", err)
+	}
 	chosen := slices.DeleteFunc(all, func(m mutant) bool {
-		return o.quick && !m.quick || o.rules != "" && !slices.Contains(strings.Split(o.rules, ","), m.rule)
+		return o.quick && !m.quick || !names.MatchString(m.name) || o.rules != "" && !slices.Contains(strings.Split(o.rules, ","), m.rule)
 	})
 	slices.SortStableFunc(chosen, func(a, b mutant) int { return cmp.Compare(ruleOrder(a.rule), ruleOrder(b.rule)) })
 	if len(chosen) == 0 {

@@ -232,12 +232,12 @@ func (s *source) text(n int) string {
 	b := make([]byte, 0, n+32)
 	for len(b) < n {
 		word := s.word(2 + int(s.next()%9))
-		switch s.next() % 40 {
-		case 0, 1, 2:
+		switch s.next() % 100 {
+		case 0, 1:
 			word += letters[s.next()%7] + s.word(2)
-		case 3:
+		case 2:
 			word = `"` + word + `"`
-		case 4:
+		case 3, 4:
 			word += ".\n"
 		}
 		b = append(append(b, word...), ' ')

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// row is one line of the results: a ratio, what it has to be, and what it was
+// made of.
+type row struct {
+	what, got, want string
+	ok              bool
+	detail          string
+}
+
+// atMost and atLeast note a ratio and whether it is as it should be.
+func (b *bench) atMost(what string, got, want float64, detail string, args ...any) {
+	b.note(row{what, number(got), "at most " + number(want), got <= want, fmt.Sprintf(detail, args...)})
+}
+
+func (b *bench) atLeast(what string, got, want float64, detail string, args ...any) {
+	b.note(row{what, number(got), "at least " + number(want), got >= want, fmt.Sprintf(detail, args...)})
+}
+
+// told notes a figure that has no bound.
+func (b *bench) told(what string, got float64, detail string, args ...any) {
+	b.note(row{what, number(got), "no bound", true, fmt.Sprintf(detail, args...)})
+}
+
+func number(v float64) string {
+	if v >= 10 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+func (b *bench) note(r row) {
+	b.rows = append(b.rows, r)
+	b.say("   %-60s %8s  (%s) %s\n      %s", r.what, r.got, r.want, r.verdict(), r.detail)
+}
+
+func (r row) verdict() string {
+	if r.ok {
+		return "ok"
+	}
+	return "**missed**"
+}
+
+// method is what the document says before the table.
+const method = `# Performance
+
+What sluice costs, as ratios to something that does the least that has to be
+done, measured in the same run on the same machine. Written by ` + "`make bench`" + `;
+it fails when a bound is missed.
+
+## Method
+
+- A real mongod and a real search engine, each of one node, started by the
+  benchmark on the same machine, which they share with what is measured.
+- sluice runs with its default settings, as ` + "`sluice sync`" + ` would, in a process of
+  its own; so does each baseline. CPU is user and system time of that process
+  from its start to its end, peak memory its high-water mark, both as the kernel
+  counts them.
+- sluice and baseline take turns, three times each. The best run of each counts
+  (least CPU where CPU is compared, highest rate where rates are): other work on
+  the machine only ever adds. Latencies alternate one by one.
+- "Discarding" means that everything is done up to the HTTP request, bulk bodies
+  are built and read to their end, and each action is answered by a transport in
+  the process that throws them away.
+- Documents: small 269 bytes with 15 fields, medium 1,525 bytes (an order with
+  nested lines), wide 5,329 bytes with 300 fields, large 15,022 bytes (long text,
+  100 random doubles). Equal numbers give equal bytes on every machine.
+
+| Row | Baseline |
+|---|---|
+| transcoder | the driver decodes to a map, ` + "`encoding/json`" + ` writes it: what tools of this kind do today |
+| snapshot | one cursor of the driver over the collection, and the transcoder into a buffer |
+| stream of inserts | the driver's change stream, events read and thrown away |
+| stream of updates | the same with ` + "`fullDocument: updateLookup`" + ` |
+| into the engine | a loader with all bodies in memory, which sends the same lines, by the same request, over as many connections, into an index with the same settings. The engine's CPU is read when both have refreshed and merges have ended |
+| latency | insert with the server's default write concern (majority), then index the document by HTTP: the two calls alone, one after the other |
+
+`
+
+// write puts the document where it was asked for.
+func (b *bench) write(path string) error {
+	if path == "" || len(b.rows) == 0 {
+		return nil
+	}
+	var t strings.Builder
+	t.WriteString(method)
+	fmt.Fprintf(&t, "## Results\n\nMeasured on %s by `make bench`.\n", time.Now().UTC().Format("2006-01-02"))
+	if b.scale != 1 {
+		fmt.Fprintf(&t, "At %g of the full size, where bounds say nothing.\n", b.scale)
+	}
+	fmt.Fprintf(&t, "\n- Machine: %s, %s/%s, %s\n", machine(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	if b.mongod != nil {
+		fmt.Fprintf(&t, "- MongoDB %s, one node, 1 GB cache\n", b.mongod.Version())
+	}
+	if b.engineVersion != "" {
+		fmt.Fprintf(&t, "- %s, one node, 1 GB heap\n", b.engineVersion)
+	}
+	t.WriteString("\n| What | Result | Wanted | | Made of |\n|---|---|---|---|---|\n")
+	for _, r := range b.rows {
+		fmt.Fprintf(&t, "| %s | %s | %s | %s | %s |\n", r.what, r.got, r.want, r.verdict(), r.detail)
+	}
+	return os.WriteFile(path, []byte(t.String()), 0o644)
+}

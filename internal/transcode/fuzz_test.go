@@ -1,0 +1,92 @@
+package transcode
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"sluice/internal/transcode/shapes"
+)
+
+// FuzzAppend holds Append against the driver: what the driver decodes gives
+// the reference's bytes, and what Append takes, the driver decodes.
+func FuzzAppend(f *testing.F) {
+	for _, s := range shapes.All() {
+		f.Add([]byte(s.Make(1)))
+	}
+	f.Add([]byte(allTypes(f)))
+	f.Add([]byte(nested(100, true)))
+	for _, c := range corpus() {
+		f.Add(c.doc(f))
+	}
+	p, err := Compile(Options{}, Fields{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		var st Stats
+		got, err := p.Append(nil, doc, &st)
+		if err == nil && !json.Valid(got) {
+			t.Fatalf("no JSON: %s", got)
+		}
+		var d bson.D
+		switch driver := bson.Unmarshal(doc, &d); {
+		case odd(doc):
+		case err == nil && driver != nil:
+			t.Fatalf("the driver refuses it: %v: %s", driver, got)
+		case errors.Is(err, ErrCorrupt) && driver == nil:
+			t.Fatalf("the driver takes it: %v: %v", err, d)
+		case err == nil:
+			if want := (&reference{}).document(d, true); string(got) != want {
+				t.Fatalf("got  %s\nwant %s", got, want)
+			}
+		}
+	})
+}
+
+// odd tells of documents with binary data of the old subtype whose inner
+// length is wrong, or zero: MongoDB stores them, the driver can't read them or
+// reads the length as data.
+func odd(doc bson.Raw) bool {
+	elems, err := doc.Elements()
+	if err != nil {
+		return false
+	}
+	for _, e := range elems {
+		v := e.Value()
+		switch v.Type {
+		case bson.TypeBinary:
+			if sub, data := v.Value[4], v.Value[5:]; sub == subtypeOld && (len(data) < 5 || int(load32(data, 0)) != len(data)-4) {
+				return true
+			}
+		case bson.TypeEmbeddedDocument, bson.TypeArray:
+			if odd(v.Value) {
+				return true
+			}
+		case bson.TypeCodeWithScope:
+			if _, scope, ok := v.CodeWithScopeOK(); ok && odd(bson.Raw(scope)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func FuzzParseID(f *testing.F) {
+	for _, s := range []string{"", "65a0f3c0deadbeef01020304", "1", "-1.5e-300", "text", "$s:1", "$b:/w==", "$double:0.1", "$date:1",
+		`$doc:{"a":1,"b":["x",{"c":$oid:65a0f3c0deadbeef01020304}]}`, "$uuid:00000000-0000-0000-0000-000000000000",
+		`$regex:"a,b",""`, `$scoped:"f",{}`, `$dbpointer:~/w==,65a0f3c0deadbeef01020304`, "$raw:1:", "$timestamp:1.2", "$bin:2:AAAAAA=="} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		id, ok := ParseID(s)
+		if !ok {
+			return
+		}
+		if got := string(AppendID(nil, id)); got != s {
+			t.Fatalf("%q came from %q", got, s)
+		}
+	})
+}
