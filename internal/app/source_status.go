@@ -42,8 +42,10 @@ type NamespaceStatus struct {
 const stalledAfter = 15
 
 func sourceStatus(p mongo.Progress) SourceStatus {
-	st := SourceStatus{LagSeconds: -1, HeadRoomSeconds: -1, HistoryLost: p.HistoryLost,
-		Read: p.CopyRead, Settled: p.CopySettled, Rereads: p.RereadQueries}
+	st := SourceStatus{
+		LagSeconds: -1, HeadRoomSeconds: -1, HistoryLost: p.HistoryLost,
+		Read: p.CopyRead, Settled: p.CopySettled, Rereads: p.RereadQueries,
+	}
 	if lag, ok := p.Lag(); ok {
 		st.LagSeconds = lag.Seconds()
 	}
@@ -52,8 +54,10 @@ func sourceStatus(p mongo.Progress) SourceStatus {
 	}
 	st.Stalled = !p.CommittedTime.IsZero() && secondsBetween(p.CommittedTime, p.ServerTime) > stalledAfter
 	for _, n := range p.Namespaces {
-		st.Namespaces = append(st.Namespaces, NamespaceStatus{NS: n.NS.String(), Phase: n.Phase,
-			Estimated: max(0, n.Estimated), Settled: n.Settled, ChunksOpen: n.ChunksOpen, ChunksDone: n.ChunksDone})
+		st.Namespaces = append(st.Namespaces, NamespaceStatus{
+			NS: n.NS.String(), Phase: n.Phase,
+			Estimated: max(0, n.Estimated), Settled: n.Settled, ChunksOpen: n.ChunksOpen, ChunksDone: n.ChunksDone,
+		})
 	}
 	return st
 }

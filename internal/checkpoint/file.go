@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"sluice/internal/flow"
 )
@@ -32,7 +33,8 @@ type FileStore struct {
 // OpenFile opens the state file path, or path/state if path is a directory or
 // ends in a separator; missing directories are made, readable for us alone. It
 // fails with ErrLocked while another process (or another FileStore) has the
-// file open, and with class Config where nothing can be written. The caller
+// file open, with class Config where nothing can be written, and with class
+// Transient where the disk is full. The caller
 // ends it by Close.
 func OpenFile(path string) (*FileStore, error) {
 	if info, err := os.Stat(path); strings.HasSuffix(path, string(filepath.Separator)) || err == nil && info.IsDir() {
@@ -80,10 +82,14 @@ func takeLock(lock *os.File, path string) error {
 }
 
 func openError(path string, err error) error {
-	return &flow.Error{
+	e := &flow.Error{
 		Op: "open state file", Object: path, Class: flow.Config, Err: err,
 		Hint: "the directory must be there and writable for this user: see the state path in the configuration",
 	}
+	if errors.Is(err, syscall.ENOSPC) {
+		e.Class, e.Hint = flow.Transient, "make room on that disk; nothing was changed"
+	}
+	return e
 }
 
 // Path returns the name of the file.

@@ -36,8 +36,14 @@ func benchColl(b *testing.B) (string, *mongo.Collection) {
 	for at := 0; at < benchDocs; at += 10000 {
 		docs := make([]any, 10000)
 		for i := range docs {
-			docs[i] = bson.D{{Key: "_id", Value: bson.NewObjectID()}, {Key: "n", Value: at + i}, {Key: "name", Value: "some name or other"},
-				{Key: "f", Value: 1.5}, {Key: "t", Value: bson.NewDateTimeFromTime(time.Now())}, {Key: "text", Value: "the quick brown fox jumps over the lazy dog, twice"}}
+			docs[i] = bson.D{
+				{Key: "_id", Value: bson.NewObjectID()},
+				{Key: "n", Value: at + i},
+				{Key: "name", Value: "some name or other"},
+				{Key: "f", Value: 1.5},
+				{Key: "t", Value: bson.NewDateTimeFromTime(time.Now())},
+				{Key: "text", Value: "the quick brown fox jumps over the lazy dog, twice"},
+			}
 		}
 		if _, err := coll.InsertMany(b.Context(), docs); err != nil {
 			b.Fatal(err)

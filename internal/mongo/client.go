@@ -138,10 +138,6 @@ func redact(uri string) string {
 	if !ok {
 		return "(no URI)"
 	}
-	end := strings.IndexAny(rest, "/?")
-	if end < 0 {
-		end = len(rest)
-	}
 	// A password with an unescaped slash ends after it: the last @ counts.
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 		return scheme + "://***@" + hostsOnly(rest[at+1:])

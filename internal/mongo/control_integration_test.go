@@ -28,8 +28,11 @@ func scopes(db *mongo.Database) map[string][]string {
 
 func rename(t *testing.T, from, to *mongo.Collection) {
 	t.Helper()
-	must(t, from.Database().Client().Database("admin").RunCommand(t.Context(), bson.D{{Key: "renameCollection", Value: nsOf(from).String()},
-		{Key: "to", Value: nsOf(to).String()}, {Key: "dropTarget", Value: true}}).Err())
+	must(t, from.Database().Client().Database("admin").RunCommand(t.Context(), bson.D{
+		{Key: "renameCollection", Value: nsOf(from).String()},
+		{Key: "to", Value: nsOf(to).String()},
+		{Key: "dropTarget", Value: true},
+	}).Err())
 }
 
 func insert(t *testing.T, coll *mongo.Collection, from, to int) {
@@ -131,8 +134,11 @@ func TestS15RenamesAndOut(t *testing.T) {
 			// A clone has documents without events.
 			insert(t, other, 9000, 9010)
 			if other.Database().Name() == db.Name() {
-				must(t, db.RunCommand(t.Context(), bson.D{{Key: "cloneCollectionAsCapped", Value: other.Name()},
-					{Key: "toCollection", Value: "a"}, {Key: "size", Value: 1 << 20}}).Err())
+				must(t, db.RunCommand(t.Context(), bson.D{
+					{Key: "cloneCollectionAsCapped", Value: other.Name()},
+					{Key: "toCollection", Value: "a"},
+					{Key: "size", Value: 1 << 20},
+				}).Err())
 				p.waitKinds(a, "<>r<>r<>r<>dr<>")
 				p.waitEqual(a)
 			}
@@ -166,7 +172,7 @@ func TestS15DropDuringSnapshot(t *testing.T) {
 		insert(t, a, 0, 3000)
 		m := newModel()
 		dropped := false
-		seen := make(chan struct{}, 1)
+		seen, gate := make(chan struct{}, 1), make(chan struct{})
 		m.onBatch = func(b flow.Batch) error {
 			if b.Snapshot {
 				for _, c := range m.controls {
@@ -179,20 +185,21 @@ func TestS15DropDuringSnapshot(t *testing.T) {
 				case seen <- struct{}{}:
 				default:
 				}
+				<-gate
 			}
 			return nil
 		}
-		o := small(uri, a)
-		o.Snapshot.BatchBytes, o.Snapshot.Rate = 1000, 6000
-		p := startPump(t, o, "", m)
+		p := startPump(t, small(uri, a), "", m)
 		<-seen
 		if round%2 == 0 {
 			must(t, a.Drop(t.Context()))
+			close(gate)
 			p.waitKinds(a, "<d")
 		} else {
 			other := db.Collection("other")
 			insert(t, other, 2000, 4000)
 			rename(t, other, a)
+			close(gate)
 			p.waitKinds(a, "<r<>")
 		}
 		p.waitEqual(a)

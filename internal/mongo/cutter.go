@@ -67,10 +67,15 @@ func (m *copies) cutOne(c *nsCopy) error {
 	case !c.begun:
 		return m.findEnd(c)
 	}
-	cmd := bson.D{{Key: "find", Value: c.ns.Coll}, hintID(), {Key: "max", Value: bson.D{{Key: "_id", Value: *c.end}}},
+	cmd := bson.D{
+		{Key: "find", Value: c.ns.Coll},
+		hintID(),
+		{Key: "max", Value: bson.D{{Key: "_id", Value: *c.end}}},
 		{Key: "projection", Value: bson.D{{Key: "_id", Value: 1}}},
-		{Key: "skip", Value: int64(m.chunkDocs(c))}, {Key: "limit", Value: int64(1)},
-		{Key: "readConcern", Value: bson.D{{Key: "level", Value: "majority"}}}}
+		{Key: "skip", Value: int64(m.chunkDocs(c))},
+		{Key: "limit", Value: int64(1)},
+		{Key: "readConcern", Value: bson.D{{Key: "level", Value: "majority"}}},
+	}
 	if c.next != nil {
 		cmd = append(cmd, bson.E{Key: "min", Value: bson.D{{Key: "_id", Value: *c.next}}})
 	}
@@ -107,9 +112,14 @@ func (m *copies) findEnd(c *nsCopy) error {
 	m.s.mu.Lock()
 	at := later(m.s.clock, m.s.eventTime)
 	m.s.mu.Unlock()
-	cmd := bson.D{{Key: "find", Value: c.ns.Coll}, hintID(), {Key: "sort", Value: bson.D{{Key: "_id", Value: -1}}},
-		{Key: "projection", Value: bson.D{{Key: "_id", Value: 1}}}, {Key: "limit", Value: int64(1)},
-		{Key: "readConcern", Value: afterClusterTime(at)}}
+	cmd := bson.D{
+		{Key: "find", Value: c.ns.Coll},
+		hintID(),
+		{Key: "sort", Value: bson.D{{Key: "_id", Value: -1}}},
+		{Key: "projection", Value: bson.D{{Key: "_id", Value: 1}}},
+		{Key: "limit", Value: int64(1)},
+		{Key: "readConcern", Value: afterClusterTime(at)},
+	}
 	end, now, err := m.oneID(c, cmd)
 	if err != nil {
 		return err

@@ -73,38 +73,14 @@ func (e *event) parse(raw bson.Raw) error {
 			break
 		}
 		b = rest
-		switch typ {
-		case bson.TypeEmbeddedDocument:
-			switch string(name) {
-			case "_id":
-				e.token = value
-			case "ns":
-				e.ns = value
-			case "to":
-				e.to = value
-			case "documentKey":
-				e.key = value
-			case "fullDocument":
-				e.doc = value
-			case "lsid":
-				session = true
-			case "operationDescription":
-				e.describe(value)
-			}
-		case bson.TypeString:
-			if string(name) == "operationType" && len(value) > 5 {
-				e.kind = kindOf(value[4 : len(value)-1])
-			}
-		case bson.TypeTimestamp:
-			if string(name) == "clusterTime" {
-				e.time = timestampOf(value)
-			}
-		case bson.TypeInt64:
+		switch {
+		case typ == bson.TypeEmbeddedDocument:
+			session = session || string(name) == "lsid"
+			e.document(name, value)
+		case typ == bson.TypeInt64:
 			number = number || string(name) == "txnNumber"
-		case bson.TypeBinary:
-			if string(name) == "collectionUUID" && len(value) == 21 {
-				e.uuid = value[5:]
-			}
+		default:
+			e.scalar(typ, name, value)
 		}
 	}
 	e.txn = session && number
@@ -112,6 +88,36 @@ func (e *event) parse(raw bson.Raw) error {
 		return errBSON
 	}
 	return nil
+}
+
+// document takes note of a field that is a document.
+func (e *event) document(name, value []byte) {
+	switch string(name) {
+	case "_id":
+		e.token = value
+	case "ns":
+		e.ns = value
+	case "to":
+		e.to = value
+	case "documentKey":
+		e.key = value
+	case "fullDocument":
+		e.doc = value
+	case "operationDescription":
+		e.describe(value)
+	}
+}
+
+// scalar takes note of any other field.
+func (e *event) scalar(typ bson.Type, name, value []byte) {
+	switch {
+	case typ == bson.TypeString && string(name) == "operationType" && len(value) > 5:
+		e.kind = kindOf(value[4 : len(value)-1])
+	case typ == bson.TypeTimestamp && string(name) == "clusterTime":
+		e.time = timestampOf(value)
+	case typ == bson.TypeBinary && string(name) == "collectionUUID" && len(value) == 21:
+		e.uuid = value[5:]
+	}
 }
 
 // describe reads what a create event says of the collection.

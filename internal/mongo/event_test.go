@@ -29,10 +29,16 @@ func TestParseEvent(t *testing.T) {
 	uuid := bson.Binary{Subtype: 4, Data: bytes.Repeat([]byte{7}, 16)}
 	doc := bson.D{{Key: "_id", Value: 5}, {Key: "x", Value: bson.A{1, bson.D{{Key: "clusterTime", Value: bson.Timestamp{T: 9}}}}}}
 	raw := rawOf(t, bson.D{
-		{Key: "_id", Value: bson.D{{Key: "_data", Value: "82AB"}}}, {Key: "operationType", Value: "insert"},
-		{Key: "clusterTime", Value: bson.Timestamp{T: 3, I: 4}}, {Key: "collectionUUID", Value: uuid}, {Key: "wallTime", Value: bson.DateTime(1)},
-		{Key: "fullDocument", Value: doc}, {Key: "ns", Value: nsDoc("a", "b")}, {Key: "documentKey", Value: bson.D{{Key: "_id", Value: 5}}},
-		{Key: "lsid", Value: bson.D{{Key: "id", Value: uuid}}}, {Key: "txnNumber", Value: int64(1)},
+		{Key: "_id", Value: bson.D{{Key: "_data", Value: "82AB"}}},
+		{Key: "operationType", Value: "insert"},
+		{Key: "clusterTime", Value: bson.Timestamp{T: 3, I: 4}},
+		{Key: "collectionUUID", Value: uuid},
+		{Key: "wallTime", Value: bson.DateTime(1)},
+		{Key: "fullDocument", Value: doc},
+		{Key: "ns", Value: nsDoc("a", "b")},
+		{Key: "documentKey", Value: bson.D{{Key: "_id", Value: 5}}},
+		{Key: "lsid", Value: bson.D{{Key: "id", Value: uuid}}},
+		{Key: "txnNumber", Value: int64(1)},
 	})
 	var e event
 	if err := e.parse(raw); err != nil {
@@ -76,8 +82,12 @@ func TestParseCreate(t *testing.T) {
 	f := func(description bson.D, view, capped bool) {
 		t.Helper()
 		var e event
-		raw := rawOf(t, bson.D{{Key: "_id", Value: bson.D{}}, {Key: "operationType", Value: "create"},
-			{Key: "clusterTime", Value: bson.Timestamp{T: 1}}, {Key: "operationDescription", Value: description}})
+		raw := rawOf(t, bson.D{
+			{Key: "_id", Value: bson.D{}},
+			{Key: "operationType", Value: "create"},
+			{Key: "clusterTime", Value: bson.Timestamp{T: 1}},
+			{Key: "operationDescription", Value: description},
+		})
 		if err := e.parse(raw); err != nil || e.view != view || e.capped != capped {
 			t.Errorf("%v: %+v %v", description, e, err)
 		}
@@ -113,8 +123,13 @@ func TestDocumentKey(t *testing.T) {
 
 // Whatever bytes come, parsing ends, and does not reach out of them.
 func FuzzParseEvent(f *testing.F) {
-	f.Add([]byte(rawOf(f, bson.D{{Key: "_id", Value: bson.D{}}, {Key: "operationType", Value: "insert"}, {Key: "clusterTime", Value: bson.Timestamp{T: 1}},
-		{Key: "documentKey", Value: bson.D{{Key: "_id", Value: 1}}}, {Key: "re", Value: bson.Regex{Pattern: "a", Options: "b"}}})))
+	f.Add([]byte(rawOf(f, bson.D{
+		{Key: "_id", Value: bson.D{}},
+		{Key: "operationType", Value: "insert"},
+		{Key: "clusterTime", Value: bson.Timestamp{T: 1}},
+		{Key: "documentKey", Value: bson.D{{Key: "_id", Value: 1}}},
+		{Key: "re", Value: bson.Regex{Pattern: "a", Options: "b"}},
+	})))
 	f.Add([]byte{5, 0, 0, 0, 0})
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		var e event
@@ -186,8 +201,22 @@ func TestElementsAreThoseOfTheDriver(t *testing.T) {
 
 func everyValue() []any {
 	dec, _ := bson.ParseDecimal128("1.5")
-	return []any{1.5, "text", bson.D{{Key: "a", Value: 1}}, bson.A{1, "b"}, bson.Binary{Data: []byte{1, 2}}, bson.Binary{Subtype: 2, Data: []byte{3}},
-		bson.Undefined{}, bson.NewObjectID(), true, bson.DateTime(5), nil, bson.Regex{Pattern: "p", Options: "im"},
-		bson.DBPointer{DB: "d", Pointer: bson.NewObjectID()}, bson.JavaScript("f"), bson.Symbol("s"),
-		bson.CodeWithScope{Code: "f", Scope: bson.D{{Key: "z", Value: 1}}}, int32(1), bson.Timestamp{T: 1, I: 2}, int64(3), dec, bson.MinKey{}, bson.MaxKey{}}
+	return []any{
+		1.5, "text",
+		bson.D{{Key: "a", Value: 1}},
+		bson.A{1, "b"},
+		bson.Binary{Data: []byte{1, 2}},
+		bson.Binary{Subtype: 2, Data: []byte{3}},
+		bson.Undefined{},
+		bson.NewObjectID(), true, bson.DateTime(5), nil,
+		bson.Regex{Pattern: "p", Options: "im"},
+		bson.DBPointer{DB: "d", Pointer: bson.NewObjectID()},
+		bson.JavaScript("f"), bson.Symbol("s"),
+		bson.CodeWithScope{Code: "f", Scope: bson.D{{Key: "z", Value: 1}}},
+		int32(1),
+		bson.Timestamp{T: 1, I: 2},
+		int64(3), dec,
+		bson.MinKey{},
+		bson.MaxKey{},
+	}
 }

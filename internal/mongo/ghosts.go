@@ -62,8 +62,14 @@ func (s *Source) there(ctx context.Context, ns flow.Namespace, ids []bson.RawVal
 	if extra := s.sel.filter(ns); extra != nil {
 		filter = bson.D{{Key: "$and", Value: bson.A{filter, extra}}}
 	}
-	cmd := bson.D{{Key: "find", Value: ns.Coll}, {Key: "filter", Value: filter}, {Key: "projection", Value: bson.D{{Key: "_id", Value: 1}}},
-		{Key: "limit", Value: int64(len(ids))}, {Key: "batchSize", Value: int64(len(ids))}, {Key: "readConcern", Value: concern}}
+	cmd := bson.D{
+		{Key: "find", Value: ns.Coll},
+		{Key: "filter", Value: filter},
+		{Key: "projection", Value: bson.D{{Key: "_id", Value: 1}}},
+		{Key: "limit", Value: int64(len(ids))},
+		{Key: "batchSize", Value: int64(len(ids))},
+		{Key: "readConcern", Value: concern},
+	}
 	raw, err := s.client.Database(ns.DB).RunCommand(ctx, cmd).Raw()
 	if err != nil {
 		return nil, err

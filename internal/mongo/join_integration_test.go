@@ -102,8 +102,12 @@ func (w *writer) one(ctx context.Context, r *rand.Rand, id int) error {
 }
 
 func body(r *rand.Rand, id int) bson.D {
-	return bson.D{{Key: "_id", Value: id}, {Key: "n", Value: r.IntN(1000)}, {Key: "r", Value: r.Int64()},
-		{Key: "text", Value: strings.Repeat("x", r.IntN(300))}}
+	return bson.D{
+		{Key: "_id", Value: id},
+		{Key: "n", Value: r.IntN(1000)},
+		{Key: "r", Value: r.Int64()},
+		{Key: "text", Value: strings.Repeat("x", r.IntN(300))},
+	}
 }
 
 func seed(t *testing.T, coll *mongo.Collection, n int) {

@@ -117,8 +117,10 @@ func (m *model) kinds(ns flow.Namespace) string {
 	s := ""
 	for _, c := range m.controls {
 		if c.NS == ns {
-			s += map[flow.ControlKind]string{flow.ControlDropped: "d", flow.ControlReplaced: "r", flow.ControlCreated: "c",
-				flow.ControlSnapshotBegin: "<", flow.ControlSnapshotDone: ">"}[c.Kind]
+			s += map[flow.ControlKind]string{
+				flow.ControlDropped: "d", flow.ControlReplaced: "r", flow.ControlCreated: "c",
+				flow.ControlSnapshotBegin: "<", flow.ControlSnapshotDone: ">",
+			}[c.Kind]
 		}
 	}
 	return s
@@ -212,7 +214,7 @@ func (p *pump) run(src flow.Source) {
 	for {
 		b, ack, err := src.Read(p.ctx)
 		switch {
-		case err == io.EOF, p.ctx.Err() != nil && err != nil:
+		case errors.Is(err, io.EOF), p.ctx.Err() != nil && err != nil:
 			return
 		case err != nil:
 			if flow.ClassOf(err) == flow.Transient {

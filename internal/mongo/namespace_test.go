@@ -51,12 +51,16 @@ func TestS15ReservedNamesComeFirst(t *testing.T) {
 			t.Errorf("%s: %v", ns, got)
 		}
 	}
-	for _, ns := range []string{"admin.x", "config.x", "local.oplog.rs", "sluice.checkpoints", "app.system.views", "app.system.buckets.x",
-		"app.tmp.agg_out.4f2a", "app.tmpAb3xY.renameCollection", "app.tmpAb3xY.convertToCapped.orders", "app.enxcol_.people.esc"} {
+	for _, ns := range []string{
+		"admin.x", "config.x", "local.oplog.rs", "sluice.checkpoints", "app.system.views", "app.system.buckets.x",
+		"app.tmp.agg_out.4f2a", "app.tmpAb3xY.renameCollection", "app.tmpAb3xY.convertToCapped.orders", "app.enxcol_.people.esc",
+	} {
 		f(ns, false)
 	}
-	for _, ns := range []string{"app.x", "app.tmp", "app.tmp.agg", "app.tmpAb3xY", "app.tmpAb3xYZ.renameCollection",
-		"app.tmpAb3xY.renameCollection2", "app.tmpAb3xY.convertToCapped.", "app.systems", "administrator.x"} {
+	for _, ns := range []string{
+		"app.x", "app.tmp", "app.tmp.agg", "app.tmpAb3xY", "app.tmpAb3xYZ.renameCollection",
+		"app.tmpAb3xY.renameCollection2", "app.tmpAb3xY.convertToCapped.", "app.systems", "administrator.x",
+	} {
 		want := ns != "app.tmpAb3xY.convertToCapped."
 		f(ns, want)
 	}

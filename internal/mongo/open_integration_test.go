@@ -127,7 +127,7 @@ func TestReplicaSetOfThree(t *testing.T) {
 	must(t, err)
 	testkit.Eventually(t, 60*time.Second, func() error {
 		if p.m.kinds(nsOf(coll)) != "<>" {
-			return fmt.Errorf("%+v %v", p.s.Progress(), p.failure())
+			return fmt.Errorf("%+v: %w", p.s.Progress(), p.failure())
 		}
 		return nil
 	})

@@ -62,8 +62,10 @@ func TestPositionRoundTrip(t *testing.T) {
 			return append(value{byte(typ)}, b...)
 		}
 		raw, _ := bson.Marshal(bson.D{{Key: "_data", Value: eventToken}})
-		want := position{Format: positionFormat, Stream: streamMark{Token: raw, Time: timestamp{T: 0x6B04FF0B, I: 2},
-			Invalidate: rapid.Bool().Draw(t, "invalidate"), Fingerprint: "f"}, Lost: rapid.IntRange(0, 3).Draw(t, "lost"), Namespaces: map[string]nsState{}}
+		want := position{Format: positionFormat, Stream: streamMark{
+			Token: raw, Time: timestamp{T: 0x6B04FF0B, I: 2},
+			Invalidate: rapid.Bool().Draw(t, "invalidate"), Fingerprint: "f",
+		}, Lost: rapid.IntRange(0, 3).Draw(t, "lost"), Namespaces: map[string]nsState{}}
 		for range rapid.IntRange(0, 3).Draw(t, "namespaces") {
 			c := &copyState{Ghosts: rapid.Bool().Draw(t, "ghosts"), Next: id("next"), End: id("end"), Cut: rapid.Bool().Draw(t, "cut")}
 			for range rapid.IntRange(0, 3).Draw(t, "chunks") {

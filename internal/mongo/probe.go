@@ -110,8 +110,12 @@ func (s *Source) probeSnapshot(ctx context.Context) error {
 		}
 	}
 	for _, ns := range tried {
-		cmd := bson.D{{Key: "find", Value: ns.Coll}, {Key: "limit", Value: 1}, {Key: "projection", Value: bson.D{{Key: "_id", Value: 1}}},
-			{Key: "readConcern", Value: atClusterTime(at)}}
+		cmd := bson.D{
+			{Key: "find", Value: ns.Coll},
+			{Key: "limit", Value: 1},
+			{Key: "projection", Value: bson.D{{Key: "_id", Value: 1}}},
+			{Key: "readConcern", Value: atClusterTime(at)},
+		}
 		err := s.client.Database(ns.DB).RunCommand(ctx, cmd, s.copyPref()).Err()
 		code, spoke := codeOf(err)
 		switch {
@@ -146,8 +150,10 @@ func (s *Source) serverTime(ctx context.Context) (bson.Timestamp, error) {
 	}
 	t, i, ok := raw.Lookup("operationTime").TimestampOK()
 	if !ok {
-		return bson.Timestamp{}, &flow.Error{Op: "ask MongoDB for its time at", Object: s.uri, Class: flow.Config,
-			Err: fmt.Errorf("its replies have no operationTime"), Hint: "sluice needs a replica set or a sharded cluster"}
+		return bson.Timestamp{}, &flow.Error{
+			Op: "ask MongoDB for its time at", Object: s.uri, Class: flow.Config,
+			Err: fmt.Errorf("its replies have no operationTime"), Hint: "sluice needs a replica set or a sharded cluster",
+		}
 	}
 	now := bson.Timestamp{T: t, I: i}
 	s.mu.Lock()

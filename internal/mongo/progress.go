@@ -63,9 +63,11 @@ func (p Progress) Lag() (lag time.Duration, ok bool) {
 func (s *Source) Progress() Progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := Progress{ServerTime: s.clock, CommittedTime: s.committed, ReadTime: s.readTime,
+	p := Progress{
+		ServerTime: s.clock, CommittedTime: s.committed, ReadTime: s.readTime,
 		SettledTime: s.settledPassed(), OplogFirst: s.oplogFirst, HistoryLost: s.lost,
-		CopyRead: s.copies.read, CopySettled: s.copies.settled, RereadQueries: s.rereads.Load()}
+		CopyRead: s.copies.read, CopySettled: s.copies.settled, RereadQueries: s.rereads.Load(),
+	}
 	var all []flow.Namespace
 	for ns := range s.bound {
 		all = append(all, ns)
@@ -74,8 +76,10 @@ func (s *Source) Progress() Progress {
 	for _, ns := range all {
 		n := NamespaceProgress{NS: ns, Phase: "following", Estimated: -1}
 		if c := s.copies.find(ns); c != nil {
-			n = NamespaceProgress{NS: ns, Phase: c.phase.String(), Estimated: c.estimated, Read: c.read,
-				Settled: c.settled, ChunksOpen: len(c.chunks), ChunksDone: c.done}
+			n = NamespaceProgress{
+				NS: ns, Phase: c.phase.String(), Estimated: c.estimated, Read: c.read,
+				Settled: c.settled, ChunksOpen: len(c.chunks), ChunksDone: c.done,
+			}
 		}
 		p.Namespaces = append(p.Namespaces, n)
 	}

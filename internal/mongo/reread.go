@@ -118,8 +118,13 @@ func (q *question) ask(ctx context.Context) error {
 // once runs the query for the keys that are not answered yet; more says that
 // the reply was full before all were looked at.
 func (q *question) once(ctx context.Context) (found int, more bool, err error) {
-	cmd := bson.D{{Key: "find", Value: q.ns.Coll}, {Key: "filter", Value: q.filter()}, hintID(),
-		{Key: "batchSize", Value: int64(2 * rereadKeys)}, {Key: "readConcern", Value: afterClusterTime(q.after)}}
+	cmd := bson.D{
+		{Key: "find", Value: q.ns.Coll},
+		{Key: "filter", Value: q.filter()},
+		hintID(),
+		{Key: "batchSize", Value: int64(2 * rereadKeys)},
+		{Key: "readConcern", Value: afterClusterTime(q.after)},
+	}
 	db := q.s.client.Database(q.ns.DB)
 	pref := options.RunCmd().SetReadPreference(q.s.prefs.rereads)
 	q.s.rereads.Add(1)

@@ -39,8 +39,11 @@ func TestS14FilterLeaves(t *testing.T) {
 		t.Fatalf("%+v", items)
 	}
 	for i, want := range []flow.Change{
-		{Op: flow.OpReread, MissingIsDelete: true}, {Op: flow.OpReread, MissingIsDelete: true},
-		{Op: flow.OpReread, MissingIsDelete: true}, {Op: flow.OpReread}, {Op: flow.OpDelete},
+		{Op: flow.OpReread, MissingIsDelete: true},
+		{Op: flow.OpReread, MissingIsDelete: true},
+		{Op: flow.OpReread, MissingIsDelete: true},
+		{Op: flow.OpReread},
+		{Op: flow.OpDelete},
 	} {
 		if c := items[0].batch.Changes[i]; c.Op != want.Op || c.MissingIsDelete != want.MissingIsDelete {
 			t.Errorf("%d: %+v", i, c)

@@ -33,7 +33,7 @@ type scope struct {
 
 // alwaysOn are the events that come through whatever their namespace: a rename
 // may lead into a followed one.
-var alwaysOn = bson.A{"rename", "dropDatabase", "invalidate"}
+func alwaysOn() bson.A { return bson.A{"rename", "dropDatabase", "invalidate"} }
 
 // scope returns the narrowest stream that covers s.
 func (s selection) scope(expanded bool) scope {
@@ -47,7 +47,7 @@ func (s selection) scope(expanded bool) scope {
 		sc.level, sc.db = levelDatabase, dbs[0]
 	}
 	if conds, all := s.conditions(sc.level); !all {
-		any := append(bson.A{bson.D{{Key: "operationType", Value: bson.D{{Key: "$in", Value: alwaysOn}}}}}, conds...)
+		any := append(bson.A{bson.D{{Key: "operationType", Value: bson.D{{Key: "$in", Value: alwaysOn()}}}}}, conds...)
 		sc.match = bson.D{{Key: "$or", Value: any}}
 	}
 	return sc
@@ -93,7 +93,8 @@ func (s selection) conditions(lv level) (conds bson.A, all bool) {
 	for _, e := range slices.Compact(exprs) {
 		conds = append(conds, bson.D{{Key: "$expr", Value: bson.D{{Key: "$regexMatch", Value: bson.D{
 			{Key: "input", Value: bson.D{{Key: "$concat", Value: bson.A{"$ns.db", ".", "$ns.coll"}}}},
-			{Key: "regex", Value: e}}}}}})
+			{Key: "regex", Value: e},
+		}}}}})
 	}
 	return conds, false
 }
@@ -177,8 +178,13 @@ func (sc scope) pipeline(slim bool) []bson.D {
 // fingerprint sums up which events the stream lets through: an event token is
 // good only for a stream with the same one (rule S6).
 func (sc scope) fingerprint() string {
-	match, _ := bson.Marshal(bson.D{{Key: "level", Value: int32(sc.level)}, {Key: "db", Value: sc.db},
-		{Key: "coll", Value: sc.coll}, {Key: "expanded", Value: sc.expanded}, {Key: "match", Value: sc.match}})
+	match, _ := bson.Marshal(bson.D{
+		{Key: "level", Value: int32(sc.level)},
+		{Key: "db", Value: sc.db},
+		{Key: "coll", Value: sc.coll},
+		{Key: "expanded", Value: sc.expanded},
+		{Key: "match", Value: sc.match},
+	})
 	sum := sha256.Sum256(match)
 	return hex.EncodeToString(sum[:12])
 }

@@ -40,8 +40,10 @@ func TestS6Fingerprint(t *testing.T) {
 	if print(true, "a.b", "a.c", "/x/") != print(true, "/x/", "a.c", "a.b", "a.b") {
 		t.Error("the order matters")
 	}
-	all := []string{print(true, "a.b"), print(false, "a.b"), print(true, "a.b", "a.c"), print(true, "a.*"), print(true, "b.*"),
-		print(true, "/a/"), print(true, "/b/"), print(true, "a.b", "b.b"), print(true, "a.c")}
+	all := []string{
+		print(true, "a.b"), print(false, "a.b"), print(true, "a.b", "a.c"), print(true, "a.*"), print(true, "b.*"),
+		print(true, "/a/"), print(true, "/b/"), print(true, "a.b", "b.b"), print(true, "a.c"),
+	}
 	slices.Sort(all)
 	if n := len(slices.Compact(all)); n != 9 {
 		t.Errorf("%d fingerprints for 9 scopes", n)

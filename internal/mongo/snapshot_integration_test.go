@@ -23,12 +23,23 @@ func allIDs() []any {
 	dec, _ := bson.ParseDecimal128("1.5E+3")
 	dec2, _ := bson.ParseDecimal128("-0.1")
 	return []any{
-		bson.MinKey{}, nil, int32(-5), int64(math.MinInt64), int64(1) << 60, 3.25, math.NaN(), math.Inf(-1), math.Inf(1), -0.5, dec, dec2,
-		"", "a", "text with \x00 in it", bson.Symbol("symbol"), bson.D{}, bson.D{{Key: "a", Value: 1}, {Key: "b", Value: "x"}},
-		bson.D{{Key: "b", Value: 1}}, bson.Binary{Subtype: 0, Data: []byte{1, 2}}, bson.Binary{Subtype: 4, Data: make([]byte, 16)},
-		bson.Binary{Subtype: 2, Data: []byte{9}}, bson.NewObjectID(), bson.ObjectID{}, false, true, bson.DateTime(-1), bson.DateTime(math.MaxInt64),
-		bson.Timestamp{T: 5, I: 6}, bson.DBPointer{DB: "a.b", Pointer: bson.NewObjectID()}, bson.JavaScript("f()"),
-		bson.CodeWithScope{Code: "f()", Scope: bson.D{{Key: "x", Value: 1}}}, bson.MaxKey{},
+		bson.MinKey{},
+		nil, int32(-5), int64(math.MinInt64), int64(1) << 60, 3.25, math.NaN(), math.Inf(-1), math.Inf(1), -0.5, dec, dec2,
+		"", "a", "text with \x00 in it", bson.Symbol("symbol"),
+		bson.D{},
+		bson.D{{Key: "a", Value: 1}, {Key: "b", Value: "x"}},
+		bson.D{{Key: "b", Value: 1}},
+		bson.Binary{Subtype: 0, Data: []byte{1, 2}},
+		bson.Binary{Subtype: 4, Data: make([]byte, 16)},
+		bson.Binary{Subtype: 2, Data: []byte{9}},
+		bson.NewObjectID(),
+		bson.ObjectID{},
+		false, true, bson.DateTime(-1), bson.DateTime(math.MaxInt64),
+		bson.Timestamp{T: 5, I: 6},
+		bson.DBPointer{DB: "a.b", Pointer: bson.NewObjectID()},
+		bson.JavaScript("f()"),
+		bson.CodeWithScope{Code: "f()", Scope: bson.D{{Key: "x", Value: 1}}},
+		bson.MaxKey{},
 	}
 }
 
@@ -168,7 +179,8 @@ func TestS3RestartsUnderLoad(t *testing.T) {
 
 func TestS4WindowEnds(t *testing.T) {
 	mg := startMongo(t, testkit.MongoOptions{Own: true, ExtraArgs: []string{
-		"--setParameter", "minSnapshotHistoryWindowInSeconds=1"}})
+		"--setParameter", "minSnapshotHistoryWindowInSeconds=1",
+	}})
 	coll := newDB(t, mg.URI()).Collection("docs")
 	seed(t, coll, 5000)
 	w := startWriters(t, coll, 5000, 1)

@@ -210,8 +210,10 @@ func (s *Source) positionLocked() flow.Position {
 	if !ok {
 		return s.frozen
 	}
-	p := position{Format: positionFormat, Stream: low.state(s.scope.fingerprint()), Lost: s.lost,
-		Namespaces: make(map[string]nsState, len(s.bound))}
+	p := position{
+		Format: positionFormat, Stream: low.state(s.scope.fingerprint()), Lost: s.lost,
+		Namespaces: make(map[string]nsState, len(s.bound)),
+	}
 	for ns, uuid := range s.bound {
 		p.Namespaces[ns.String()] = nsState{UUID: uuid, Copy: s.copies.state(ns)}
 	}

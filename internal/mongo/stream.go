@@ -19,6 +19,10 @@ import (
 // the position.
 const maxAwait = 300 * time.Millisecond
 
+// replyBytes is how large the replies of a busy stream should be: much larger
+// ones are hardly faster, and each is kept alive until its last change is settled.
+const replyBytes = 4 << 20
+
 // stream reads the one change stream of a source. One goroutine reads it.
 type stream struct {
 	s *Source
@@ -37,6 +41,8 @@ type stream struct {
 	names  map[string]*target
 
 	slim bool // documents are projected away, for one too large
+	// size is about how large an event is, in bytes.
+	size float64
 	// relist: history was lost, and what exists now is to be copied again.
 	relist   bool
 	proven   bool
@@ -121,13 +127,16 @@ func (st *stream) open(ctx context.Context) error {
 		return err
 	}
 	st.cs, st.fresh = cs, true
+	cs.SetBatchSize(st.batchSize())
 	if !now {
 		return nil
 	}
 	m, ok := markAt(cs.ResumeToken())
 	if !ok {
-		return &flow.Error{Op: "open the change stream of", Object: st.s.uri, Class: flow.Config,
-			Err: errBSON, Hint: "the server gives no resume token that sluice can read"}
+		return &flow.Error{
+			Op: "open the change stream of", Object: st.s.uri, Class: flow.Config,
+			Err: errBSON, Hint: "the server gives no resume token that sluice can read",
+		}
 	}
 	st.at = m
 	if !st.relist { // it starts at what is now: there is nothing to prove
@@ -291,6 +300,7 @@ func (st *stream) take(got bool) error {
 	if err := st.parse(raws); err != nil {
 		return err
 	}
+	st.weigh(st.events[len(held):])
 	end, ok := markAt(st.cs.ResumeToken())
 	if !ok {
 		return unreadable(errBSON)
@@ -308,6 +318,35 @@ func (st *stream) take(got bool) error {
 	err := st.sort(events, end)
 	clear(st.events) // so that nothing keeps the reply once its batch is settled
 	return err
+}
+
+// weigh keeps the size of events, and with it that of replies.
+func (st *stream) weigh(events []event) {
+	if len(events) == 0 {
+		return
+	}
+	bytes := 0
+	for i := range events {
+		bytes += len(events[i].raw)
+	}
+	was := st.batchSize()
+	size := float64(bytes) / float64(len(events))
+	if st.size == 0 {
+		st.size = size
+	}
+	st.size += (size - st.size) / 4
+	if n := st.batchSize(); n > was*5/4 || n < was*4/5 {
+		st.cs.SetBatchSize(n)
+	}
+}
+
+// batchSize is how many events make a reply of replyBytes.
+func (st *stream) batchSize() int32 {
+	size := st.size
+	if size <= 0 {
+		size = defaultDocSize
+	}
+	return int32(min(max(replyBytes/size, 100), 20_000))
 }
 
 // parse fills st.events.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
@@ -43,7 +44,9 @@ func TestS1TransactionComesWhole(t *testing.T) {
 	}
 	p := startPump(t, small(uri, a, b), "", m)
 	p.waitEqual(a)
-	p.s.stream.hold.limit = 8 << 20 // its second reply is held by keys alone
+	p.s.stream.rmu.Lock()
+	p.s.stream.hold.limit = 8 << 20 // its later replies are held by keys alone
+	p.s.stream.rmu.Unlock()
 	s, err := db.Client().StartSession()
 	must(t, err)
 	defer s.EndSession(t.Context())
@@ -135,6 +138,31 @@ func TestS6FailuresOfTheStream(t *testing.T) {
 	}
 	if k := p.m.kinds(nsOf(a)); k != "<>" {
 		t.Errorf("controls %s", k)
+	}
+}
+
+// An event that is too large with its document comes without, and its key is
+// read again; what comes before and after is not touched.
+func TestS6EventTooLarge(t *testing.T) {
+	uri := startMongo(t, testkit.MongoOptions{CacheGB: 0.5}).URI()
+	a := newDB(t, uri).Collection("a")
+	insert(t, a, 0, 10)
+	o := small(uri, a)
+	o.Metrics = NewMetrics(nil)
+	p := startPump(t, o, "", newModel())
+	p.waitEqual(a)
+	insert(t, a, 10, 20)
+	// The _id is in the document, in the key, and twice its size in the token.
+	_, err := a.InsertOne(t.Context(), bson.D{{Key: "_id", Value: strings.Repeat("k", 4_200_000)}, {Key: "x", Value: 1}})
+	must(t, err)
+	insert(t, a, 20, 30)
+	p.waitEqual(a)
+	insert(t, a, 30, 40)
+	p.waitEqual(a)
+	var times dto.Metric
+	must(t, o.Metrics.reopens.WithLabelValues("too_large").Write(&times))
+	if times.GetCounter().GetValue() < 1 {
+		t.Error("no event was too large")
 	}
 }
 

@@ -117,8 +117,10 @@ func BenchmarkText(b *testing.B) {
 }
 
 func BenchmarkAppendID(b *testing.B) {
-	for name, v := range map[string]any{"objectid": shapes.ID(1), "string": "customer-4711", "int": int64(4711),
-		"compound": bson.D{{Key: "country", Value: "se"}, {Key: "n", Value: 4711}}} {
+	for name, v := range map[string]any{
+		"objectid": shapes.ID(1), "string": "customer-4711", "int": int64(4711),
+		"compound": bson.D{{Key: "country", Value: "se"}, {Key: "n", Value: 4711}},
+	} {
 		t, data, err := bson.MarshalValue(v)
 		if err != nil {
 			b.Fatal(err)

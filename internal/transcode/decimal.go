@@ -78,7 +78,7 @@ func putDecimal(out []byte, n int, d decimal) int {
 		n++
 	}
 	var text [40]byte
-	digits := 0
+	var digits int
 	if d.hi > 0 {
 		digits = putUint(text[:], 0, d.hi)
 		digits = put17(text[:], digits, d.lo)

@@ -12,12 +12,10 @@ type level struct {
 	start, end, at int
 	few            [8]uint64
 	count          int
-	// fewEnd is where the first name lies that went into the table.
-	fewEnd  int
-	table   *nameTable
-	rule    *rule
-	root    bool
-	repairs *repairs
+	table          *nameTable
+	rule           *rule
+	root           bool
+	repairs        *repairs
 	// odd is where this level's names in scratch.odd begin.
 	odd int
 }
@@ -42,7 +40,7 @@ func (lv *level) fresh(h uint64) bool {
 // if not, it is counted. at is where the name lies in the source; for an odd
 // name, one that differs from what is there, at is negative.
 func (e *encoder) settle(lv *level, name []byte, at int, h uint64) bool {
-	isNew := true
+	var isNew bool
 	if lv.count < levelFew {
 		isNew = !e.isOdd(lv, name) && !e.hasRaw(lv, name, lv.at)
 		lv.count++

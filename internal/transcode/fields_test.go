@@ -12,11 +12,14 @@ import (
 
 func order() bson.D {
 	return bson.D{
-		{Key: "_id", Value: 1}, {Key: "number", Value: "n1"},
+		{Key: "_id", Value: 1},
+		{Key: "number", Value: "n1"},
 		{Key: "customer", Value: bson.D{{Key: "name", Value: "x"}, {Key: "email", Value: "e"}}},
 		{Key: "lines", Value: bson.A{
 			bson.D{{Key: "sku", Value: "a"}, {Key: "price", Value: 1}},
-			"no document", bson.A{bson.D{{Key: "sku", Value: "b"}, {Key: "price", Value: 2}}}}},
+			"no document",
+			bson.A{bson.D{{Key: "sku", Value: "b"}, {Key: "price", Value: 2}}},
+		}},
 	}
 }
 
@@ -48,7 +51,7 @@ func TestFields(t *testing.T) {
 }
 
 func TestRenameOntoAFieldOfTheDocument(t *testing.T) {
-	p := mustCompile(t, Options{}, Fields{Rename: map[string]string{"a": "b", "d": ""[:0] + "e"}})
+	p := mustCompile(t, Options{}, Fields{Rename: map[string]string{"a": "b", "d": "e", "x": "_"}})
 	f := func(doc bson.D, want string, duplicates uint64) {
 		t.Helper()
 		var st Stats
@@ -60,6 +63,8 @@ func TestRenameOntoAFieldOfTheDocument(t *testing.T) {
 	f(bson.D{{Key: "a", Value: 1}, {Key: "b", Value: 2}}, `{"b":1}`, 1)
 	f(bson.D{{Key: "b", Value: 2}, {Key: "a", Value: 1}}, `{"b":2}`, 1)
 	f(bson.D{{Key: "a", Value: 1}, {Key: "a", Value: 2}}, `{"b":1}`, 1)
+	// A name that is repaired leaves the new names of others alone.
+	f(bson.D{{Key: "", Value: 1}, {Key: "x", Value: 2}}, `{"__":1,"_":2}`, 0)
 	var wide bson.D
 	for i := range 100 {
 		wide = append(wide, bson.E{Key: fmt.Sprintf("f%d", i), Value: nil})
@@ -168,7 +173,7 @@ func project(f Fields, d bson.D, prefix string) bson.D {
 		})
 		_, doc := e.Value.(bson.D)
 		_, array := e.Value.(bson.A)
-		if slices.Contains(f.Exclude, path) || !covered && !(slices.ContainsFunc(f.Include, below) && (doc || array)) {
+		if slices.Contains(f.Exclude, path) || !covered && (!slices.ContainsFunc(f.Include, below) || !doc && !array) {
 			continue
 		}
 		name := e.Key

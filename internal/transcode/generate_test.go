@@ -13,10 +13,12 @@ func names() *rapid.Generator[string] {
 	return rapid.OneOf(
 		rapid.StringMatching(`[a-c]{1,2}`),
 		rapid.StringMatching(`[a-z_]{6,30}`),
-		rapid.SampledFrom([]string{"", ".", "..", "a.", ".a", "a..b", "a.b", "_", "__", "_._", " ", "a. ", "\u2003",
+		rapid.SampledFrom([]string{
+			"", ".", "..", "a.", ".a", "a..b", "a.b", "_", "__", "_._", " ", "a. ", "\u2003",
 			"_index", "_index_", "_id", "_routing", "_source.x", "_id.x", "\xff", "\xfe", "\ufffd", "a\xff", "a\ufffd",
 			"quo\"te", "back\\slash", "line\nbreak", "ümlaut", "日本語", "$ref", "-", "exactly8", "exactly_sixteen!",
-			"a name that is longer than all the words that are copied without looking at the room that is left"}),
+			"a name that is longer than all the words that are copied without looking at the room that is left",
+		}),
 		rapid.Map(rapid.SliceOfN(rapid.ByteRange(1, 255), 0, 20), func(b []byte) string { return string(b) }),
 	)
 }
@@ -26,9 +28,11 @@ func texts() *rapid.Generator[string] {
 		rapid.String(),
 		rapid.StringMatching(`[a-z ]{0,200}`),
 		rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }),
-		rapid.SampledFrom([]string{"", "\x00", "a\x00b", "\xed\xa0\x80", "\xc0\x80", "\xf4\x90\x80\x80", "\xf0\x8f\xbf\xbf",
+		rapid.SampledFrom([]string{
+			"", "\x00", "a\x00b", "\xed\xa0\x80", "\xc0\x80", "\xf4\x90\x80\x80", "\xf0\x8f\xbf\xbf",
 			"\u2028", "\x7f", "😀", "half 😀\xf0\x9f\x98", "123", "-1.5e7", "NaN", "Infinity", "-Infinity", "$s:x", "$", "true",
-			"65a0f3c0deadbeef01020304", "65A0F3C0DEADBEEF01020304", "0", "007", "1.", ".5", "1e5", "{", "[1]"}),
+			"65a0f3c0deadbeef01020304", "65A0F3C0DEADBEEF01020304", "0", "007", "1.", ".5", "1e5", "{", "[1]",
+		}),
 	)
 }
 
@@ -38,8 +42,10 @@ func doubles() *rapid.Generator[float64] {
 		rapid.Map(rapid.Int64Range(-1e12, 1e12), func(i int64) float64 { return float64(i) / 100 }),
 		rapid.Map(rapid.Int64(), func(i int64) float64 { return float64(i) }),
 		rapid.Map(rapid.Uint64(), math.Float64frombits),
-		rapid.SampledFrom([]float64{0, math.Copysign(0, -1), math.NaN(), math.Inf(1), math.Inf(-1), 0.1, 0.5, 1e21, 1e20,
-			1e-6, 1e-7, 9.5e-7, 5e-324, math.MaxFloat64, 1 << 53, 1<<53 + 2, 1 << 62, 1 << 63, 1 << 64, 1e22, 1e23, 1 << 100}),
+		rapid.SampledFrom([]float64{
+			0, math.Copysign(0, -1), math.NaN(), math.Inf(1), math.Inf(-1), 0.1, 0.5, 1e21, 1e20,
+			1e-6, 1e-7, 9.5e-7, 5e-324, math.MaxFloat64, 1 << 53, 1<<53 + 2, 1 << 62, 1 << 63, 1 << 64, 1e22, 1e23, 1 << 100,
+		}),
 	)
 }
 
@@ -60,8 +66,10 @@ func binaries() *rapid.Generator[bson.Binary] {
 		b := bson.Binary{Subtype: rapid.SampledFrom([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 128, 255}).Draw(t, "subtype")}
 		switch size := rapid.SampledFrom([]int{0, 2, 3, 10, 16, 33}).Draw(t, "size"); b.Subtype {
 		case 9:
-			b.Data = append([]byte{rapid.SampledFrom([]byte{3, 0x10, 0x27, 0}).Draw(t, "dtype"),
-				rapid.SampledFrom([]byte{0, 0, 1, 8}).Draw(t, "padding")}, rapid.SliceOfN(rapid.Byte(), size, size).Draw(t, "data")...)
+			b.Data = append([]byte{
+				rapid.SampledFrom([]byte{3, 0x10, 0x27, 0}).Draw(t, "dtype"),
+				rapid.SampledFrom([]byte{0, 0, 1, 8}).Draw(t, "padding"),
+			}, rapid.SliceOfN(rapid.Byte(), size, size).Draw(t, "data")...)
 		case 2: // none at all: the driver gives back its length of zero as data
 			b.Data = rapid.SliceOfN(rapid.Byte(), size+1, size+1).Draw(t, "data")
 		default:

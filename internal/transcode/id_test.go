@@ -112,8 +112,10 @@ func TestT30LongIDsAreHashed(t *testing.T) {
 // numbers are few values in many types, so that equal ones come about.
 func numbers() *rapid.Generator[any] {
 	return rapid.Custom(func(t *rapid.T) any {
-		f := rapid.SampledFrom([]float64{0, 1, -1, 2, 1.5, 0.1, 0.25, 1e15, 1 << 53, 1e22, 1e300, 12345678901234567890,
-			math.NaN(), math.Inf(1), 3e-7}).Draw(t, "value")
+		f := rapid.SampledFrom([]float64{
+			0, 1, -1, 2, 1.5, 0.1, 0.25, 1e15, 1 << 53, 1e22, 1e300, 12345678901234567890,
+			math.NaN(), math.Inf(1), 3e-7,
+		}).Draw(t, "value")
 		switch rapid.IntRange(0, 3).Draw(t, "as") {
 		case 0:
 			if math.Abs(f) < 1<<31 {
@@ -126,8 +128,10 @@ func numbers() *rapid.Generator[any] {
 			}
 			return -f
 		case 2:
-			return dec(t, rapid.SampledFrom([]string{"0.0", "-0", "1.00", "-1", "2E0", "1.5", "0.10", "0.250", "1E+15",
-				"9007199254740992", "1E+22", "1E+300", "12345678901234567168", "NaN", "Infinity", "-Infinity", "3E-7"}).Draw(t, "decimal"))
+			return dec(t, rapid.SampledFrom([]string{
+				"0.0", "-0", "1.00", "-1", "2E0", "1.5", "0.10", "0.250", "1E+15",
+				"9007199254740992", "1E+22", "1E+300", "12345678901234567168", "NaN", "Infinity", "-Infinity", "3E-7",
+			}).Draw(t, "decimal"))
 		}
 		return f
 	})
@@ -138,8 +142,13 @@ func keys(depth int) *rapid.Generator[any] {
 	all := []*rapid.Generator[any]{
 		numbers(), numbers(), values(0),
 		rapid.Map(texts(), func(s string) any { return s }),
-		rapid.SampledFrom([]any{"1", "0.1", "$double:0.1", "$true", true, false, bson.Symbol("a"), "a", bson.JavaScript("a"), "$null", nil,
-			"$date:1", bson.DateTime(1), bson.Timestamp{I: 1}, bson.Undefined{}, `$doc:{"a":1}`, `{"a":1}`, "~", "$b:", "$oid:"}),
+		rapid.SampledFrom([]any{
+			"1", "0.1", "$double:0.1", "$true", true, false, bson.Symbol("a"), "a", bson.JavaScript("a"), "$null", nil,
+			"$date:1", bson.DateTime(1),
+			bson.Timestamp{I: 1},
+			bson.Undefined{},
+			`$doc:{"a":1}`, `{"a":1}`, "~", "$b:", "$oid:",
+		}),
 	}
 	if depth > 0 {
 		inner := rapid.Custom(func(t *rapid.T) any {
@@ -195,9 +204,11 @@ func TestS10ParseIDLeadsBack(t *testing.T) {
 }
 
 func TestS10ForeignTexts(t *testing.T) {
-	for _, s := range []string{"", "007", "1.0", "1E5", "-0", "+1x\xff", "$s:abc", "$nonsense", "$doc:", "$doc:{", `$doc:{"a":01}`, "$oid:00",
+	for _, s := range []string{
+		"", "007", "1.0", "1E5", "-0", "+1x\xff", "$s:abc", "$nonsense", "$doc:", "$doc:{", `$doc:{"a":01}`, "$oid:00",
 		"$doc:{\"a\":1}x", "$raw:zz:", "$raw:10:AQAAAA==", "$uuid:00000000000000000000000000000000", "$double:0.5", strings.Repeat("x", 513),
-		"ABCDEFABCDEFABCDEFABCDEF", `[1]$`[3:], `$doc:{"\u0061":1}`, "$timestamp:1", "$regex:1", "$scoped:1", "$dbpointer:1"} {
+		"ABCDEFABCDEFABCDEFABCDEF", `[1]$`[3:], `$doc:{"\u0061":1}`, "$timestamp:1", "$regex:1", "$scoped:1", "$dbpointer:1",
+	} {
 		if id, ok := ParseID(s); ok {
 			t.Errorf("%q: %v", s, id)
 		}
@@ -205,8 +216,14 @@ func TestS10ForeignTexts(t *testing.T) {
 }
 
 func TestS10CorruptIDsHaveATextToo(t *testing.T) {
-	for _, v := range []bson.RawValue{{}, {Type: bson.TypeString, Value: []byte{1}}, {Type: bson.TypeBoolean, Value: []byte{7}},
-		{Type: bson.TypeEmbeddedDocument, Value: []byte{12, 0, 0, 0, 2, 'a', 0, 9, 0, 0, 0, 0}}, {Type: 99}} {
+	for _, v := range []bson.RawValue{
+		{},
+		{Type: bson.TypeString, Value: []byte{1}},
+		{Type: bson.TypeString, Value: []byte{2, 0, 0, 0, 'a', 'b'}},
+		{Type: bson.TypeBoolean, Value: []byte{7}},
+		{Type: bson.TypeEmbeddedDocument, Value: []byte{12, 0, 0, 0, 2, 'a', 0, 9, 0, 0, 0, 0}},
+		{Type: 99},
+	} {
 		text := string(AppendID(nil, v))
 		id, ok := ParseID(text)
 		if !strings.HasPrefix(text, tagRaw) || !ok || id.Type != v.Type || string(id.Value) != string(v.Value) {

@@ -95,6 +95,18 @@ func TestT38FirstOfDuplicateNamesWins(t *testing.T) {
 	}
 }
 
+// TestT38EqualHashesAreNoDuplicates: names decide, not their hashes.
+func TestT38EqualHashesAreNoDuplicates(t *testing.T) {
+	e := encoder{src: []byte("one\x00two\x00one\x00")}
+	table := &nameTable{slots: make([]uint64, 8)}
+	if !table.add(&e, 7, 0, []byte("one")) || !table.add(&e, 7, 4<<1, []byte("two")) {
+		t.Error("a name that only has the hash of another counts as that")
+	}
+	if table.add(&e, 7, 8<<1, []byte("one")) {
+		t.Error("a name is in twice")
+	}
+}
+
 // TestHostileNames: what one document may cost is bounded, whatever its names.
 func TestHostileNames(t *testing.T) {
 	p := mustCompile(t, Options{}, Fields{})

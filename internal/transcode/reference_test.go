@@ -73,10 +73,12 @@ func refName(name string, root bool) string {
 			segments[i] = "_"
 		}
 	}
-	if root && slices.Contains([]string{"_id", "_index", "_routing", "_source", "_type", "_version", "_seq_no",
+	if root && slices.Contains([]string{
+		"_id", "_index", "_routing", "_source", "_type", "_version", "_seq_no",
 		"_primary_term", "_field_names", "_ignored", "_ignored_source", "_nested_path", "_doc_count", "_tier",
 		"_tsid", "_ts_routing_hash", "_data_stream_timestamp", "_recovery_source", "_inference_fields",
-		"_feature", "_size", "_parent", "_uid", "_all", "_timestamp", "_ttl"}, segments[0]) {
+		"_feature", "_size", "_parent", "_uid", "_all", "_timestamp", "_ttl",
+	}, segments[0]) {
 		segments[0] += "_"
 	}
 	if fixed := strings.Join(segments, "."); fixed != name {

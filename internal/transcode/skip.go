@@ -5,7 +5,7 @@ import "bytes"
 // valueEnd returns the index behind the value of type t at src[i:], which ends
 // before end. Of nested values it checks the frame only.
 func valueEnd(src []byte, t byte, i, end int) (int, error) {
-	size := 0
+	var size int
 	switch t {
 	case typeObject, typeArray:
 		return documentEnd(src, i, end)

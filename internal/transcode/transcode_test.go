@@ -38,7 +38,8 @@ func mustMarshal(t interface{ Fatal(...any) }, v any) bson.Raw {
 func same(t interface {
 	Fatalf(string, ...any)
 	Fatal(...any)
-}, p *Plan, o Options, doc bson.Raw) {
+}, p *Plan, o Options, doc bson.Raw,
+) {
 	var d bson.D
 	if err := bson.Unmarshal(doc, &d); err != nil {
 		t.Fatal(err)
@@ -139,6 +140,25 @@ func TestT35Integers(t *testing.T) {
 	check(math.MinInt64)
 }
 
+func TestT35Decimals(t *testing.T) {
+	p := mustCompile(t, Options{Decimal: DecimalsNumber}, Fields{})
+	for _, digits := range []string{
+		"0", "1", "10", "123456789", "99999999999999999", "100000000000000000",
+		"1234567890123456789012345678901234", "9999999999999999999999999999999999",
+	} {
+		for exp := -45; exp < 45; exp++ {
+			d, err := bson.ParseDecimal128(digits + "E" + strconv.Itoa(exp))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var st Stats
+			if got, err := p.AppendValue(nil, rawValue(t, d), &st); err != nil || string(got) != d.String() {
+				t.Errorf("%v: %s, want %s", err, got, d)
+			}
+		}
+	}
+}
+
 func TestT36EveryDay(t *testing.T) {
 	out := make([]byte, 64)
 	var last lastDay
@@ -173,7 +193,8 @@ func TestT36DatesOutOfRange(t *testing.T) {
 func TestAppendAllocatesNothing(t *testing.T) {
 	p := mustCompile(t, Options{}, Fields{})
 	rules := mustCompile(t, Options{}, Fields{Exclude: []string{"note", "lines.tax"}, Rename: map[string]string{
-		"number": "order", "lines.sku": "lines.article"}})
+		"number": "order", "lines.sku": "lines.article",
+	}})
 	dst := make([]byte, 0, 1<<20)
 	var st Stats
 	for _, s := range shapes.All() {
@@ -194,16 +215,34 @@ func TestAppendAllocatesNothing(t *testing.T) {
 // allTypes is a document with a value of every type and most lengths.
 func allTypes(t testing.TB) bson.Raw {
 	return mustMarshal(t, bson.D{
-		{Key: "_id", Value: 1}, {Key: "double", Value: 1.5}, {Key: "string", Value: "té\"xt\n"}, {Key: "doc", Value: bson.D{{Key: "a", Value: 1}}},
-		{Key: "array", Value: bson.A{1, "two", bson.D{}, bson.A{}}}, {Key: "bin", Value: bson.Binary{Data: []byte{1, 2, 3}}},
-		{Key: "old", Value: bson.Binary{Subtype: 2, Data: []byte{1, 2, 3}}}, {Key: "uuid", Value: bson.Binary{Subtype: 4, Data: make([]byte, 16)}},
-		{Key: "vec", Value: bson.Binary{Subtype: 9, Data: []byte{0x27, 0, 0, 0, 128, 63}}}, {Key: "undef", Value: bson.Undefined{}},
-		{Key: "oid", Value: bson.ObjectID{1}}, {Key: "bool", Value: true}, {Key: "date", Value: bson.DateTime(1)}, {Key: "null", Value: nil},
-		{Key: "regex", Value: bson.Regex{Pattern: "^a", Options: "i"}}, {Key: "ptr", Value: bson.DBPointer{DB: "a.b"}},
-		{Key: "code", Value: bson.JavaScript("f()")}, {Key: "sym", Value: bson.Symbol("s")},
-		{Key: "scoped", Value: bson.CodeWithScope{Code: "g", Scope: bson.D{{Key: "x", Value: 1}}}}, {Key: "i32", Value: int32(7)},
-		{Key: "ts", Value: bson.Timestamp{T: 1, I: 2}}, {Key: "i64", Value: int64(8)}, {Key: "dec", Value: bson.NewDecimal128(0x303c000000000000, 123)},
-		{Key: "min", Value: bson.MinKey{}}, {Key: "max", Value: bson.MaxKey{}}, {Key: "", Value: 1}, {Key: "a.", Value: 2}, {Key: "bool", Value: 3},
+		{Key: "_id", Value: 1},
+		{Key: "double", Value: 1.5},
+		{Key: "string", Value: "té\"xt\n"},
+		{Key: "doc", Value: bson.D{{Key: "a", Value: 1}}},
+		{Key: "array", Value: bson.A{1, "two", bson.D{}, bson.A{}}},
+		{Key: "bin", Value: bson.Binary{Data: []byte{1, 2, 3}}},
+		{Key: "old", Value: bson.Binary{Subtype: 2, Data: []byte{1, 2, 3}}},
+		{Key: "uuid", Value: bson.Binary{Subtype: 4, Data: make([]byte, 16)}},
+		{Key: "vec", Value: bson.Binary{Subtype: 9, Data: []byte{0x27, 0, 0, 0, 128, 63}}},
+		{Key: "undef", Value: bson.Undefined{}},
+		{Key: "oid", Value: bson.ObjectID{1}},
+		{Key: "bool", Value: true},
+		{Key: "date", Value: bson.DateTime(1)},
+		{Key: "null", Value: nil},
+		{Key: "regex", Value: bson.Regex{Pattern: "^a", Options: "i"}},
+		{Key: "ptr", Value: bson.DBPointer{DB: "a.b"}},
+		{Key: "code", Value: bson.JavaScript("f()")},
+		{Key: "sym", Value: bson.Symbol("s")},
+		{Key: "scoped", Value: bson.CodeWithScope{Code: "g", Scope: bson.D{{Key: "x", Value: 1}}}},
+		{Key: "i32", Value: int32(7)},
+		{Key: "ts", Value: bson.Timestamp{T: 1, I: 2}},
+		{Key: "i64", Value: int64(8)},
+		{Key: "dec", Value: bson.NewDecimal128(0x303c000000000000, 123)},
+		{Key: "min", Value: bson.MinKey{}},
+		{Key: "max", Value: bson.MaxKey{}},
+		{Key: "", Value: 1},
+		{Key: "a.", Value: 2},
+		{Key: "bool", Value: 3},
 		{Key: "\xff", Value: 4},
 	})
 }
@@ -287,9 +326,13 @@ func TestDepth(t *testing.T) {
 // TestGrowth lets the buffer start at every size.
 func TestGrowth(t *testing.T) {
 	p := mustCompile(t, Options{}, Fields{})
-	docs := []bson.Raw{allTypes(t), nested(180, false), shapes.Medium(3),
-		mustMarshal(t, bson.D{{Key: strings.Repeat("\x01", 500), Value: strings.Repeat("\x01\xff", 500)},
-			{Key: "bits", Value: bson.Binary{Subtype: 9, Data: append([]byte{3, 0}, bytes.Repeat([]byte{128}, 3000)...)}}})}
+	docs := []bson.Raw{
+		allTypes(t), nested(180, false), shapes.Medium(3),
+		mustMarshal(t, bson.D{
+			{Key: strings.Repeat("\x01", 500), Value: strings.Repeat("\x01\xff", 500)},
+			{Key: "bits", Value: bson.Binary{Subtype: 9, Data: append([]byte{3, 0}, bytes.Repeat([]byte{128}, 3000)...)}},
+		}),
+	}
 	for _, doc := range docs {
 		var st Stats
 		want, err := p.Append(nil, doc, &st)

@@ -42,11 +42,6 @@ func specialName(w uint64) uint64 {
 	return (((w ^ ones*0x02) - ones*0x21) | ((w ^ ones*'\\') - ones) | ((w ^ ones*'.') - ones) | w) & highs
 }
 
-// escapable is special without the bytes beyond ASCII.
-func escapable(w uint64) uint64 {
-	return (((w ^ ones*0x02) - ones*0x21) | ((w ^ ones*'\\') - ones)) &^ w & highs
-}
-
 // flags gathers the marks of a word in eight bits.
 func flags(marks uint64) uint32 { return uint32(marks >> 7 * 0x0102040810204080 >> 56) }
 

@@ -36,8 +36,10 @@ type Shape struct {
 // All lists the shapes from small to wide.
 func All() []Shape {
 	return []Shape{
-		{"small", Small, SmallBytes}, {"medium", Medium, MediumBytes},
-		{"large", Large, LargeBytes}, {"wide", Wide, WideBytes},
+		{"small", Small, SmallBytes},
+		{"medium", Medium, MediumBytes},
+		{"large", Large, LargeBytes},
+		{"wide", Wide, WideBytes},
 	}
 }
 
