@@ -121,3 +121,63 @@ func BenchmarkSnapshot(b *testing.B) {
 	}
 	report(b, start)
 }
+
+func BenchmarkStream(b *testing.B) {
+	uri, coll := benchColl(b)
+	must := func(err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	to := coll.Database().Collection("stream")
+	o := Options{URI: uri, Namespaces: []string{nsOf(to).String()}, Snapshot: SnapshotOptions{Disabled: true}}
+	s, err := Open(b.Context(), o)
+	must(err)
+	must(s.Start(b.Context(), "", nil))
+	pos := s.Position()
+	must(s.Close(b.Context()))
+	_, err = coll.Aggregate(b.Context(), bson.A{bson.D{{Key: "$merge", Value: bson.D{{Key: "into", Value: "stream"}}}}})
+	must(err)
+	start := cpu()
+	b.ResetTimer()
+	for b.Loop() {
+		s, err := Open(b.Context(), o)
+		must(err)
+		must(s.Start(b.Context(), pos, nil))
+		for n := 0; n < benchDocs; {
+			batch, ack, err := s.Stream().Read(b.Context())
+			must(err)
+			n += len(batch.Changes)
+			must(ack(b.Context(), nil))
+		}
+		must(s.Close(b.Context()))
+	}
+	report(b, start)
+}
+
+func BenchmarkRawStream(b *testing.B) {
+	_, coll := benchColl(b)
+	to := coll.Database().Collection("stream")
+	cs, err := to.Watch(b.Context(), mongo.Pipeline{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	token := cs.ResumeToken()
+	_ = cs.Close(b.Context())
+	if _, err := to.UpdateMany(b.Context(), bson.D{}, bson.D{{Key: "$inc", Value: bson.D{{Key: "n", Value: 1}}}}); err != nil {
+		b.Fatal(err)
+	}
+	start := cpu()
+	b.ResetTimer()
+	for b.Loop() {
+		cs, err := to.Watch(b.Context(), mongo.Pipeline{}, options.ChangeStream().SetResumeAfter(token))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for n := 0; n < benchDocs && cs.Next(b.Context()); n++ {
+			_ = cs.Current
+		}
+		_ = cs.Close(b.Context())
+	}
+	report(b, start)
+}

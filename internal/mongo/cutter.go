@@ -24,6 +24,11 @@ const defaultDocSize = 1024
 // hintID makes min, max and keys use the one index that every collection has.
 func hintID() bson.E { return bson.E{Key: "hint", Value: bson.D{{Key: "_id", Value: 1}}} }
 
+// sortID asks for the order of that index, which shards would mix up.
+func sortID(direction int) bson.E {
+	return bson.E{Key: "sort", Value: bson.D{{Key: "_id", Value: direction}}}
+}
+
 // cutAll cuts chunks ahead of the readers until the source is closed.
 func (m *copies) cutAll() {
 	var pause backoff

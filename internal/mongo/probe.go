@@ -144,7 +144,11 @@ func afterClusterTime(t bson.Timestamp) bson.D {
 
 // serverTime asks the primary for its operationTime and keeps the clock.
 func (s *Source) serverTime(ctx context.Context) (bson.Timestamp, error) {
-	raw, err := s.client.Database("admin").RunCommand(ctx, bson.D{{Key: "ping", Value: 1}, {Key: "$replData", Value: 1}}).Raw()
+	cmd := bson.D{{Key: "ping", Value: 1}}
+	if !s.caps.sharded {
+		cmd = append(cmd, bson.E{Key: "$replData", Value: 1})
+	}
+	raw, err := s.client.Database("admin").RunCommand(ctx, cmd).Raw()
 	if err != nil {
 		return bson.Timestamp{}, fault("ask MongoDB for its time at", s.uri, err)
 	}

@@ -123,8 +123,8 @@ func (m *copies) refresh(c *nsCopy, err error) bool {
 // of the chunk.
 func (m *copies) readPage(c *nsCopy, ch *chunk, last *bson.RawValue) (*bson.RawValue, bool, error) {
 	limit := m.pageDocs(c)
-	cmd := make(bson.D, 0, 8)
-	cmd = append(cmd, bson.E{Key: "find", Value: c.ns.Coll}, hintID(), bson.E{Key: "max", Value: bson.D{{Key: "_id", Value: *ch.max}}})
+	cmd := make(bson.D, 0, 9)
+	cmd = append(cmd, bson.E{Key: "find", Value: c.ns.Coll}, hintID(), sortID(1), bson.E{Key: "max", Value: bson.D{{Key: "_id", Value: *ch.max}}})
 	switch {
 	case last != nil:
 		limit++ // min is inclusive

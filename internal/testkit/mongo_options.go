@@ -67,6 +67,9 @@ func (o MongoOptions) args(n *node, keyFile string) []string {
 		"--wiredTigerCacheSizeGB", strconv.FormatFloat(o.CacheGB, 'f', -1, 64),
 		"--setParameter", "diagnosticDataCollectionEnabled=false",
 		"--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100",
+		// A quiet server writes a no-op every 10 s, and the end of a snapshot
+		// waits for one: tests need not.
+		"--setParameter", "periodicNoopIntervalSecs=1",
 	}
 	if !o.Standalone {
 		args = append(args, "--replSet", replicaSet, "--oplogSize", strconv.Itoa(o.OplogMB))

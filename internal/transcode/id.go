@@ -196,11 +196,8 @@ func (k *keyWriter) quoted(s []byte) {
 		k.out = base64.StdEncoding.AppendEncode(append(k.out, '~'), s)
 		return
 	}
-	if cap(k.out) == 0 {
-		k.out = make([]byte, 0, len(s)+room)
-	}
-	out, n := k.out[:cap(k.out)], len(k.out)
-	out = withRoom(out, n)
+	n := len(k.out)
+	out := withRoom(k.out[:cap(k.out)], n)
 	out[n] = '"'
 	out, n, _ = putText(out, n+1, s, 0, len(s))
 	out[n] = '"'

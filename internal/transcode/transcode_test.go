@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -205,11 +206,38 @@ func TestAppendAllocatesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 			})
-			if got != 0 {
+			if got != 0 && (poolKeeps || s.Name != "wide") {
 				t.Errorf("%s, %s: %v allocations", s.Name, name, got)
 			}
 		}
 	}
+}
+
+func TestPlanIsSharedByGoroutines(t *testing.T) {
+	p := mustCompile(t, Options{}, Fields{Rename: map[string]string{"field001": "first", "number": "no"}})
+	docs := []bson.Raw{allTypes(t), shapes.Wide(1), shapes.Medium(1), shapes.Wide(2)}
+	var want []string
+	for _, doc := range docs {
+		var st Stats
+		out, err := p.Append(nil, doc, &st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, string(out))
+	}
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			var st Stats
+			for i := range 200 {
+				k := (i + g) % len(docs)
+				if out, err := p.Append(nil, docs[k], &st); err != nil || string(out) != want[k] {
+					t.Errorf("document %d: %v", k, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // allTypes is a document with a value of every type and most lengths.
