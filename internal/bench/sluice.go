@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -45,10 +44,13 @@ func start(ctx context.Context, p params) (*running, error) {
 	return r, nil
 }
 
+// patience ends what seems to hang.
+const patience = 90 * time.Second
+
 // await asks until done says so. It returns early, with its error if there was
 // one, when the flow ends by itself.
 func (r *running) await(every time.Duration, done func(app.Status) bool) error {
-	deadline := time.Now().Add(10 * time.Minute)
+	moved, last := time.Now(), int64(-1)
 	for !done(r.Status()) {
 		select {
 		case err := <-r.ended:
@@ -59,9 +61,12 @@ func (r *running) await(every time.Duration, done func(app.Status) bool) error {
 			return err
 		default:
 		}
-		if time.Now().After(deadline) {
+		if n := r.Status().Settled(); n != last {
+			moved, last = time.Now(), n
+		}
+		if time.Since(moved) > patience {
 			text, _ := r.Status().JSON()
-			return fmt.Errorf("%w\n%s", errSlow, text)
+			return fmt.Errorf("nothing has moved for %s\n%s", patience, text)
 		}
 		time.Sleep(every)
 	}
@@ -76,9 +81,6 @@ func (r *running) drain() error {
 
 // poll is how often a long run is looked at: seldom enough to cost nothing.
 const poll = 4 * time.Millisecond
-
-// errSlow ends what seems to hang.
-var errSlow = errors.New("it took more than ten minutes")
 
 // sluiceSnapshot copies the namespaces until N documents are settled, or with
 // Once until it ends by itself. The clock starts when the first batch was read.
