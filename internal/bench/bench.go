@@ -15,9 +15,8 @@ import (
 	"sluice/internal/testkit"
 )
 
-// rounds is how often each piece runs; the best run counts, as what disturbs
-// one only ever adds.
-const rounds = 3
+// rounds is how often each piece runs.
+const rounds = 5
 
 // bench holds the servers, started when first needed, and the results.
 type bench struct {

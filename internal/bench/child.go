@@ -61,7 +61,7 @@ type result struct {
 // perDoc is CPU in microseconds per document.
 func (r result) perDoc() float64 { return r.CPU * 1e6 / float64(max(1, r.Docs)) }
 
-// engine is the engine's CPU in microseconds per document.
+// enginePerDoc is the engine's CPU in microseconds per document.
 func (r result) enginePerDoc() float64 { return r.Engine * 1e6 / float64(max(1, r.Docs)) }
 
 // rate is documents per second.
@@ -146,50 +146,5 @@ func measure(ctx context.Context, name string, p params) (result, error) {
 	r.CPU = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 	return r, nil
 }
-
-// contender is a piece with its parameters in each round.
-type contender struct {
-	piece  string
-	params func(round int) params
-	// before, if not nil, prepares a round and is not measured.
-	before func(ctx context.Context, round int) error
-}
-
-// duel lets two pieces take turns, and returns the run of each for which
-// better gives most. The rounds before the first are not counted.
-func (b *bench) duel(ctx context.Context, warm int, better func(result) float64, pair [2]contender) (best [2]result, err error) {
-	for round := -warm; round < rounds; round++ {
-		for turn := range pair {
-			i := (turn + round&1) & 1 // who begins, changes
-			c := pair[i]
-			if c.before != nil {
-				if err := c.before(ctx, round); err != nil {
-					return best, err
-				}
-			}
-			r, err := measure(ctx, c.piece, c.params(round))
-			if err != nil {
-				return best, err
-			}
-			b.say("      %-16s %9.1f k/s, %6.2f µs of CPU each, peak RSS %.0f MiB%s", c.piece, r.rate()/1000, r.perDoc(), r.RSSMiB, r.engineText())
-			if round >= 0 && (best[i].Docs == 0 || better(r) > better(best[i])) {
-				best[i] = r
-			}
-		}
-	}
-	return best, nil
-}
-
-func (r result) engineText() string {
-	if r.Engine == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", engine %.1f µs each", r.enginePerDoc())
-}
-
-// What may make a run the better one.
-func leastCPU(r result) float64    { return -r.perDoc() }
-func highestRate(r result) float64 { return r.rate() }
-func leastEngine(r result) float64 { return -r.enginePerDoc() }
 
 func since(t time.Time) float64 { return time.Since(t).Seconds() }

@@ -64,9 +64,11 @@ it fails when a bound is missed.
   its own; so does each baseline. CPU is user and system time of that process
   from its start to its end, peak memory its high-water mark, both as the kernel
   counts them.
-- sluice and baseline take turns, three times each. The best run of each counts
-  (least CPU where CPU is compared, highest rate where rates are): other work on
-  the machine only ever adds. Latencies alternate one by one.
+- sluice and baseline take turns, five times each. Of each the least CPU and the
+  highest rate count: other work on the machine only ever adds to a run. Peak
+  memory is that of the worst run. Latencies alternate one by one.
+- The transcoder is compared in memory and by CPU with that of the garbage
+  collector, as other work makes time look longer.
 - "Discarding" means that everything is done up to the HTTP request, bulk bodies
   are built and read to their end, and each action is answered by a transport in
   the process that throws them away.

@@ -30,10 +30,9 @@ type model struct {
 	batches  int
 	// onBatch sees every batch before it is applied; an error gives it up.
 	onBatch func(b flow.Batch) error
-	// order: a change of a key may not come below the version of an earlier one
-	// of the stream.
-	stream map[string]int64
-	faults []string
+	// prepare sees the source before it starts.
+	prepare func(s *Source)
+	faults  []string
 }
 
 type modelDoc struct {
@@ -43,7 +42,7 @@ type modelDoc struct {
 }
 
 func newModel() *model {
-	return &model{docs: map[flow.Namespace]map[string]modelDoc{}, stream: map[string]int64{}}
+	return &model{docs: map[flow.Namespace]map[string]modelDoc{}}
 }
 
 func (m *model) apply(b flow.Batch) error {
@@ -194,6 +193,9 @@ func tryPump(t *testing.T, o Options, pos flow.Position, m *model, resync ...Res
 	s, err := Open(t.Context(), o)
 	if err != nil {
 		return nil, err
+	}
+	if m.prepare != nil {
+		m.prepare(s)
 	}
 	if err := s.Start(t.Context(), pos, resync); err != nil {
 		_ = s.Close(context.Background())

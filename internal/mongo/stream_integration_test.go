@@ -42,11 +42,9 @@ func TestS1TransactionComesWhole(t *testing.T) {
 		biggest = max(biggest, len(b.Changes))
 		return nil
 	}
+	m.prepare = func(s *Source) { s.stream.hold.limit = 8 << 20 } // what is more is held by keys alone
 	p := startPump(t, small(uri, a, b), "", m)
 	p.waitEqual(a)
-	p.s.stream.rmu.Lock()
-	p.s.stream.hold.limit = 8 << 20 // its later replies are held by keys alone
-	p.s.stream.rmu.Unlock()
 	s, err := db.Client().StartSession()
 	must(t, err)
 	defer s.EndSession(t.Context())
