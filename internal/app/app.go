@@ -123,10 +123,11 @@ func (a *App) listen() (*web.Server, error) {
 }
 
 // boundMemory tells the collector what we intend to use, unless the user has
-// by GOMEMLIMIT: queues, as much again for what is being written, and the rest.
+// by GOMEMLIMIT: the queues, and what is being read and written beside them. It
+// is no hard limit: larger documents take what they need.
 func boundMemory(budget int64) {
 	const unset = 1 << 62
 	if debug.SetMemoryLimit(-1) >= unset {
-		debug.SetMemoryLimit(2*budget + 32<<20)
+		debug.SetMemoryLimit(budget + 20<<20)
 	}
 }

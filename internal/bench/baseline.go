@@ -73,6 +73,10 @@ func rawStream(ctx context.Context, p params) (result, error) {
 	opts := options.ChangeStream().SetStartAtOperationTime(&at)
 	if p.Lookup {
 		opts.SetFullDocument(options.UpdateLookup)
+	} else {
+		// The events that sluice asks for (rule S12): a reader that leaves out the
+		// ids of collections costs the server a tenth less.
+		opts.SetShowExpandedEvents(true)
 	}
 	start := time.Now()
 	cs, err := collection(c, p.Namespaces[0]).Watch(ctx, mongo.Pipeline{}, opts)

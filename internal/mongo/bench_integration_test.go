@@ -4,6 +4,7 @@ package mongo
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -98,7 +99,7 @@ func BenchmarkSnapshot(b *testing.B) {
 		read := func(src flow.Source) {
 			for {
 				batch, ack, err := src.Read(b.Context())
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					return
 				}
 				if err != nil {

@@ -19,6 +19,11 @@ import (
 // the position.
 const maxAwait = 300 * time.Millisecond
 
+// replyEvents is the most events that one reply brings. The server fills 16 MB
+// without it: then a reply or two take the whole budget of the pump, and reading
+// stops until they are written. Fewer than some thousand cost the server more.
+const replyEvents = 4000
+
 // replyBytes is how large the replies of a busy stream should be: much larger
 // ones are hardly faster, and each is kept alive until its last change is settled.
 const replyBytes = 4 << 20
@@ -126,6 +131,7 @@ func (st *stream) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cs.SetBatchSize(replyEvents)
 	st.cs, st.fresh = cs, true
 	cs.SetBatchSize(st.batchSize())
 	if !now {
