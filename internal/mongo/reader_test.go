@@ -20,8 +20,10 @@ func TestS4PageGoesOnAfterTheLastID(t *testing.T) {
 		for _, id := range docs {
 			batch = append(batch, bson.D{{Key: "_id", Value: id}, {Key: "x", Value: "y"}})
 		}
-		raw := rawOf(t, bson.D{{Key: "cursor", Value: bson.D{{Key: "firstBatch", Value: batch}, {Key: "id", Value: int64(0)}}},
-			{Key: "operationTime", Value: at}})
+		raw := rawOf(t, bson.D{
+			{Key: "cursor", Value: bson.D{{Key: "firstBatch", Value: batch}, {Key: "id", Value: int64(0)}}},
+			{Key: "operationTime", Value: at},
+		})
 		r, err := parseReply(raw)
 		if err != nil || r.time != at || r.cursor != 0 {
 			t.Fatal(r, err)
