@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
@@ -144,7 +143,7 @@ func (l *prober) both(ctx context.Context, i int) error {
 	pause()
 	settled := l.running.Status().Settled()
 	begun = time.Now()
-	if _, err := l.followed.InsertOne(ctx, bson.Raw(doc)); err != nil {
+	if _, err := l.followed.InsertOne(ctx, doc); err != nil {
 		return err
 	}
 	err = l.running.await(100*time.Microsecond, func(s app.Status) bool { return s.Settled() > settled })

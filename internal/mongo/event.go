@@ -73,11 +73,11 @@ func (e *event) parse(raw bson.Raw) error {
 			break
 		}
 		b = rest
-		switch {
-		case typ == bson.TypeEmbeddedDocument:
+		switch typ {
+		case bson.TypeEmbeddedDocument:
 			session = session || string(name) == "lsid"
 			e.document(name, value)
-		case typ == bson.TypeInt64:
+		case bson.TypeInt64:
 			number = number || string(name) == "txnNumber"
 		default:
 			e.scalar(typ, name, value)

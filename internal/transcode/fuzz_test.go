@@ -69,7 +69,7 @@ func inspect(doc bson.Raw) (broken, old bool) {
 		case bson.TypeCodeWithScope:
 			_, scope, ok := v.CodeWithScopeOK()
 			if inner = !ok; ok {
-				inner, found = inspect(bson.Raw(scope))
+				inner, found = inspect(scope)
 			}
 		}
 		broken, old = broken || inner, old || found
