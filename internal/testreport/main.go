@@ -176,6 +176,7 @@ func (s *summary) finish() int {
 		}
 	}
 	_ = table.Flush()
+	_, _ = fmt.Fprintf(s.out, "\n%d passed, %d failed\n", total.passed, total.failed)
 	if total.passed == 0 && len(s.bad) == 0 {
 		s.bad = append(s.bad, "no test ran")
 	}
