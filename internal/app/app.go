@@ -128,6 +128,6 @@ func (a *App) listen() (*web.Server, error) {
 func boundMemory(budget int64) {
 	const unset = 1 << 62
 	if debug.SetMemoryLimit(-1) >= unset {
-		debug.SetMemoryLimit(budget + 20<<20)
+		debug.SetMemoryLimit(budget + 16<<20)
 	}
 }

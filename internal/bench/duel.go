@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // contender is a piece with its parameters in each round.
@@ -50,11 +51,21 @@ func (all runs) best(of func(result) float64, better func(a, b float64) float64)
 	return best
 }
 
-// cpu, engine and rate are the best; rss, which is no matter of luck, the worst.
-func (all runs) cpu() float64    { return all.best(result.perDoc, lower) }
-func (all runs) engine() float64 { return all.best(result.enginePerDoc, lower) }
-func (all runs) rate() float64   { return all.best(result.rate, higher) }
-func (all runs) rss() float64    { return all.best(func(r result) float64 { return r.RSSMiB }, higher) }
+// cpu and rate are the best; rss, which is no matter of luck, the worst.
+func (all runs) cpu() float64  { return all.best(result.perDoc, lower) }
+func (all runs) rate() float64 { return all.best(result.rate, higher) }
+func (all runs) rss() float64  { return all.best(func(r result) float64 { return r.RSSMiB }, higher) }
+
+// middle returns the median. It is for work in an engine, where chance goes both
+// ways: whether a merge falls into a run or not.
+func (all runs) middle(of func(result) float64) float64 {
+	values := make([]float64, len(all))
+	for i, r := range all {
+		values[i] = of(r)
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
 
 func lower(a, b float64) float64  { return min(a, b) }
 func higher(a, b float64) float64 { return max(a, b) }

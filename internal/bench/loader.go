@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sluice/internal/flow"
+	"sluice/internal/mongo"
 	"sluice/internal/pipeline"
 	"sluice/internal/search"
 	"sluice/internal/transcode"
@@ -72,7 +73,8 @@ func loader(ctx context.Context, p params) (result, error) {
 	return r, err
 }
 
-// prepare reads a collection and builds the bodies.
+// prepare reads a collection and builds the bodies, each from as many documents
+// as sluice reads at a time.
 func prepare(ctx context.Context, p params) (bodies [][]byte, n int64, err error) {
 	c, err := connect(p.URI)
 	if err != nil {
@@ -95,6 +97,7 @@ func prepare(ctx context.Context, p params) (bodies [][]byte, n int64, err error
 	defer func() { _ = cur.Close(ctx) }()
 	var st transcode.Stats
 	var body []byte
+	read := 0
 	for cur.Next(ctx) {
 		body = append(body, `{"index":{"_id":"`...)
 		body = transcode.AppendID(body, cur.Current.Lookup("_id"))
@@ -104,8 +107,9 @@ func prepare(ctx context.Context, p params) (bodies [][]byte, n int64, err error
 		}
 		body = append(body, '\n')
 		n++
-		if len(body) > search.DefaultBodyBytes-1024 {
-			bodies, body = append(bodies, body), nil
+		read += len(cur.Current)
+		if read >= mongo.DefaultBatchBytes || len(body) > search.DefaultBodyBytes {
+			bodies, body, read = append(bodies, body), nil, 0
 		}
 	}
 	if len(body) > 0 {

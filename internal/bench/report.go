@@ -65,8 +65,10 @@ it fails when a bound is missed.
   from its start to its end, peak memory its high-water mark, both as the kernel
   counts them.
 - sluice and baseline take turns, five times each. Of each the least CPU and the
-  highest rate count: other work on the machine only ever adds to a run. Peak
-  memory is that of the worst run. Latencies alternate one by one.
+  highest rate count: other work on the machine only ever adds to a run. Into
+  the engine the medians count, as a merge may fall into a run or not; four
+  rounds before let its compiler get warm. Peak memory is that of the worst run.
+  Latencies alternate one by one.
 - The transcoder is compared in memory and by CPU with that of the garbage
   collector, as other work makes time look longer.
 - "Discarding" means that everything is done up to the HTTP request, bulk bodies
@@ -82,7 +84,7 @@ it fails when a bound is missed.
 | snapshot | one cursor of the driver over the collection, and the transcoder into a buffer |
 | stream of inserts | the driver's change stream, events read and thrown away |
 | stream of updates | the same with ` + "`fullDocument: updateLookup`" + ` |
-| into the engine | a loader with all bodies in memory, which sends the same lines, by the same request, over as many connections, into an index with the same settings. The engine's CPU is read when both have refreshed and merges have ended |
+| into the engine | a loader with all bodies in memory, which sends the same lines in bodies of the same size, by the same request, over as many connections, into an index with the same settings. The engine's CPU is read when both have refreshed and merges have ended |
 | latency | insert with the server's default write concern (majority), then index the document by HTTP: the two calls alone, one after the other |
 
 `

@@ -34,6 +34,8 @@ type stream struct {
 
 	rmu sync.Mutex // held by Read and close: all fields below but tracker
 	cs  *mongo.ChangeStream
+	// next is the reply that is being fetched; cs is its own until it is here.
+	next *fetching
 	// fresh: the first TryNext after an open asks the server nothing.
 	fresh bool
 	// at is where the stream is opened (again): after the last event that was
@@ -178,9 +180,14 @@ func (st *stream) close(ctx context.Context) {
 	st.shut(ctx)
 }
 
-// shut closes the cursor. What was held comes again when the stream is opened.
+// shut closes the cursor. What was held or fetched ahead comes again when the
+// stream is opened.
 func (st *stream) shut(ctx context.Context) {
 	st.hold.take()
+	if st.next != nil {
+		st.next.drop()
+		st.next = nil
+	}
 	if st.cs == nil {
 		return
 	}
@@ -260,25 +267,44 @@ func (st *stream) fill(ctx context.Context) error {
 			return st.failed(ctx, err)
 		}
 	}
-	cursor := st.cs.ID()
-	if cursor == 0 { // the server closed it: what came last was an invalidate
-		st.shut(ctx)
-		return nil
+	if st.next == nil {
+		if st.cs.ID() == 0 { // the server closed it: what came last was an invalidate
+			st.shut(ctx)
+			return nil
+		}
+		st.next = fetch(st.s.ctx, st.cs)
 	}
-	got := st.cs.TryNext(ctx)
-	if err := st.cs.Err(); err != nil {
-		return st.failed(ctx, err)
+	r, err := st.next.wait(ctx)
+	if err != nil {
+		return err
 	}
-	if !got && (st.fresh || st.cs.ID() != cursor) {
+	st.next = nil
+	if r.err != nil {
+		return st.failed(ctx, r.err)
+	}
+	fresh := st.fresh
+	st.fresh = false
+	if len(r.raws) == 0 && (fresh || r.moved) {
 		// Nothing was asked: the stream was just opened, by us or by the driver
 		// (which says so by another cursor), or the server closed it.
-		st.fresh = false
 		return nil
 	}
-	st.fresh = false
 	st.prove()
 	st.failures.clear()
-	if err := st.take(got); err != nil {
+	return st.take(ctx, r)
+}
+
+// take queues what a reply brings. After one with events the server is asked for
+// the next while this one is worked on: it needs as long to find them.
+func (st *stream) take(ctx context.Context, r eventReply) error {
+	got := len(r.raws) > 0
+	if got {
+		st.weigh(r.raws)
+	}
+	if got && !st.slim && st.cs.ID() != 0 {
+		st.next = fetch(st.s.ctx, st.cs)
+	}
+	if err := st.queueUp(r); err != nil {
 		return st.failed(ctx, err)
 	}
 	if st.slim && got {
@@ -289,25 +315,14 @@ func (st *stream) fill(ctx context.Context) error {
 	return nil
 }
 
-// take parses the reply that TryNext has fetched and queues what it brings.
-func (st *stream) take(got bool) error {
-	held := st.hold.take()
-	raws := held
-	if got {
-		raws = append(make([]bson.Raw, 0, len(held)+st.cs.RemainingBatchLength()+1), held...)
-		raws = append(raws, st.cs.Current)
-		for st.cs.RemainingBatchLength() > 0 && st.cs.TryNext(context.Background()) {
-			raws = append(raws, st.cs.Current)
-		}
-		if err := st.cs.Err(); err != nil {
-			return err
-		}
-	}
+// queueUp parses a reply, with what was held before it, and queues its batches.
+func (st *stream) queueUp(r eventReply) error {
+	got := len(r.raws) > 0
+	raws := append(st.hold.take(), r.raws...)
 	if err := st.parse(raws); err != nil {
 		return err
 	}
-	st.weigh(st.events[len(held):])
-	end, ok := markAt(st.cs.ResumeToken())
+	end, ok := markAt(r.token)
 	if !ok {
 		return unreadable(errBSON)
 	}
@@ -326,17 +341,15 @@ func (st *stream) take(got bool) error {
 	return err
 }
 
-// weigh keeps the size of events, and with it that of replies.
-func (st *stream) weigh(events []event) {
-	if len(events) == 0 {
-		return
-	}
+// weigh keeps the size of events, and with it that of replies. Nothing is being
+// fetched meanwhile.
+func (st *stream) weigh(raws []bson.Raw) {
 	bytes := 0
-	for i := range events {
-		bytes += len(events[i].raw)
+	for _, r := range raws {
+		bytes += len(r)
 	}
 	was := st.batchSize()
-	size := float64(bytes) / float64(len(events))
+	size := float64(bytes) / float64(len(raws))
 	if st.size == 0 {
 		st.size = size
 	}

@@ -135,14 +135,16 @@ func (m *Mongo) initiate(ctx context.Context) error {
 	if err != nil || !m.opts.Auth {
 		return err
 	}
-	return m.nodes[i].direct(ctx, func(ctx context.Context, admin *mongo.Database) error {
-		return admin.RunCommand(ctx, bson.D{
-			{Key: "createUser", Value: rootUser},
-			{Key: "pwd", Value: rootPassword},
-			{Key: "roles", Value: bson.A{"root"}},
-			{Key: "writeConcern", Value: bson.D{{Key: "w", Value: "majority"}}},
-		}).Err()
-	})
+	return m.nodes[i].direct(ctx, createRoot)
+}
+
+func createRoot(ctx context.Context, admin *mongo.Database) error {
+	return admin.RunCommand(ctx, bson.D{
+		{Key: "createUser", Value: rootUser},
+		{Key: "pwd", Value: rootPassword},
+		{Key: "roles", Value: bson.A{"root"}},
+		{Key: "writeConcern", Value: bson.D{{Key: "w", Value: "majority"}}},
+	}).Err()
 }
 
 func (m *Mongo) initiateSet(ctx context.Context, admin *mongo.Database) error {
@@ -161,9 +163,28 @@ func (m *Mongo) readVersion(ctx context.Context) error {
 	var info struct {
 		Version string `bson:"version"`
 	}
-	err := withClient(ctx, m.URI(), func(ctx context.Context, admin *mongo.Database) error {
-		return admin.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info)
+	err := patiently(ctx, func() error {
+		return withClient(ctx, m.URI(), func(ctx context.Context, admin *mongo.Database) error {
+			return admin.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&info)
+		})
 	})
 	m.version = info.Version
 	return err
+}
+
+// patiently calls fn until it succeeds, for at most StartTimeout: a set that has
+// just got its primary, or its first user, may not answer at once on a busy
+// machine.
+func patiently(ctx context.Context, fn func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
+	defer cancel()
+	for {
+		err := fn()
+		if err == nil {
+			return nil
+		}
+		if pause(ctx, 50*time.Millisecond) != nil {
+			return err
+		}
+	}
 }
