@@ -133,10 +133,26 @@ func (m *copies) readPage(c *nsCopy, ch *chunk, last *bson.RawValue) (*bson.RawV
 		cmd = append(cmd, bson.E{Key: "min", Value: bson.D{{Key: "_id", Value: *ch.min}}})
 	}
 	cmd = append(cmd, bson.E{Key: "limit", Value: int64(limit)}, bson.E{Key: "batchSize", Value: int64(limit)})
+	plain := cmd
 	if c.filter != nil {
 		cmd = append(cmd, bson.E{Key: "filter", Value: c.filter})
 	}
-	return m.readAt(c, ch, cmd, last, limit)
+	id, more, err := m.readAt(c, ch, cmd, last, limit)
+	if err != nil || !more || id != last || last == nil {
+		return id, more, err
+	}
+	// The document at last and the next one do not fit into one reply, so it
+	// brought nothing new: the next one alone.
+	return m.readAt(c, ch, append(plain, bson.E{Key: "filter", Value: without(*last, c.filter)}), last, limit)
+}
+
+// without adds to a filter, which may be nil, that one document is left out.
+func without(id bson.RawValue, filter bson.Raw) bson.D {
+	other := bson.D{{Key: "$nor", Value: bson.A{bson.D{{Key: "_id", Value: bson.D{{Key: "$eq", Value: id}}}}}}}
+	if filter == nil {
+		return other
+	}
+	return bson.D{{Key: "$and", Value: bson.A{other, filter}}}
 }
 
 // readTail reads the one document at the end of the copy, which no range that

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -300,5 +301,34 @@ func TestOnceEndsWhenAllIsCopied(t *testing.T) {
 	must(t, m.differs(t.Context(), coll, bson.D{}))
 	if n := p.s.Progress().CopyRead; n != 0 {
 		t.Errorf("%d documents were copied again", n)
+	}
+}
+
+// Two documents of more than half a reply each never come in one.
+func TestS4DocumentsThatFillAReply(t *testing.T) {
+	uri := testkit.SharedMongo(t).URI()
+	coll := newDB(t, uri).Collection("giants")
+	const n = 4
+	for i := range n {
+		if _, err := coll.InsertOne(t.Context(), bson.D{{Key: "_id", Value: i}, {Key: "text", Value: strings.Repeat("x", 9<<20)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, filter := range []bson.D{nil, {{Key: "text", Value: bson.D{{Key: "$exists", Value: true}}}}} {
+		o := small(uri, coll)
+		if filter != nil {
+			query, err := bson.Marshal(filter)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.Filters = []Filter{{Pattern: coll.Database().Name() + "." + coll.Name(), Query: query}}
+		}
+		m := newModel()
+		p := startPump(t, o, "", m)
+		p.waitEqual(coll)
+		if m.changes != n {
+			t.Errorf("%d changes for %d documents", m.changes, n)
+		}
+		p.stop()
 	}
 }
