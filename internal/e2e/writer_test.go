@@ -71,6 +71,14 @@ func passing(err error) bool {
 	if errors.As(err, &le) && (le.HasErrorLabel("TransientTransactionError") || le.HasErrorLabel("RetryableWriteError") || le.HasErrorLabel("UnknownTransactionCommitResult")) {
 		return true
 	}
+	var se mongo.ServerError
+	if errors.As(err, &se) {
+		for _, code := range []int{91, 189, 10058, 10107, 11600, 11602, 13435, 13436} { // an election; one that is met again on the retry has no label
+			if se.HasErrorCode(code) {
+				return true
+			}
+		}
+	}
 	return mongo.IsDuplicateKeyError(err) || mongo.IsNetworkError(err) || mongo.IsTimeout(err)
 }
 
