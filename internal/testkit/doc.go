@@ -1,5 +1,6 @@
 // Package testkit gives tests, the demo and the benchmarks real servers: it
-// finds, fetches, caches, starts, breaks and ends mongod and a search engine.
+// finds, fetches or builds, caches, starts, breaks and ends mongod, a search engine
+// and an S3 server; S3Proxy breaks single requests to the last.
 //
 // It must not be imported by anything that ships. It never changes a server
 // that it did not start, except by what its callers do through URI and URL.

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Prefetch fills the cache, so that later starts fetch nothing: mongod and the
-// default search engine, or with all every engine of Versions. It returns one
+// Prefetch fills the cache, so that later starts fetch nothing: mongod, the
+// S3 server and the default search engine, or with all every engine of Versions. It returns one
 // line per thing that is there now; the error joins what could not be had.
 func Prefetch(ctx context.Context, all bool) ([]string, error) {
 	var have []string
@@ -16,6 +16,11 @@ func Prefetch(ctx context.Context, all bool) ([]string, error) {
 		errs = append(errs, err)
 	} else {
 		have = append(have, fmt.Sprintf("mongod from %s: %s%s", m.origin, m.path, m.image))
+	}
+	if path, origin, err := findS3(ctx); err != nil {
+		errs = append(errs, err)
+	} else {
+		have = append(have, fmt.Sprintf("%s from %s: %s", s3Version, origin, path))
 	}
 	wanted := []SearchOptions{{}}
 	if all {

@@ -23,6 +23,7 @@ type registry struct {
 	dirs  []string
 	mongo shared[*Mongo]
 	find  shared[*Search]
+	s3    shared[*S3]
 }
 
 // running is the one place of state of the package (see registry).

@@ -34,6 +34,18 @@ func SharedSearch(t testing.TB) *Search {
 	return s
 }
 
+// SharedS3 returns the S3 server that all tests of this process share: use a
+// prefix of your own in its bucket, or a bucket (UniqueName), and break nothing.
+// Main stops it.
+func SharedS3(t testing.TB) *S3 {
+	t.Helper()
+	s, err := running.s3.get(func() (*S3, error) { return StartS3(context.Background(), S3Options{}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // Main runs the tests of a package, ends all servers, looks for goroutines left
 // behind, and prints what ran against which version. It returns the exit code:
 //

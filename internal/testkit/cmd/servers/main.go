@@ -1,5 +1,5 @@
-// Command servers starts a mongod and a search engine for use by hand, prints
-// where they are, and ends them at Ctrl-C. With -prefetch it only fills the cache.
+// Command servers starts a mongod, a search engine and an S3 server for use by
+// hand, prints where they are, and ends them at Ctrl-C. With -prefetch it only fills the cache.
 package main
 
 import (
@@ -55,7 +55,14 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	_, _ = fmt.Fprintf(out, "%s\n  %s\nCtrl-C ends both.\n", s, s.URL())
+	_, _ = fmt.Fprintf(out, "%s\n  %s\n", s, s.URL())
+	b, err := testkit.StartS3(ctx, testkit.S3Options{Own: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Stop()) }()
+	_, _ = fmt.Fprintf(out, "%s\n  %s, bucket %s, access key %s, secret key %s\nCtrl-C ends all.\n",
+		b, b.Endpoint(), b.Bucket(), b.AccessKey(), b.SecretKey())
 	<-ctx.Done()
 	return nil
 }
