@@ -1,0 +1,384 @@
+package restore
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"sluice/internal/archive/catalogue"
+	"sluice/internal/cold"
+	"sluice/internal/flow"
+)
+
+// Run restores. The Report is of use after an error too: it tells of what was
+// done before.
+func Run(ctx context.Context, d Deps, o Options) (Report, error) {
+	if err := o.defaults(); err != nil {
+		return Report{}, err
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	r := &restoring{d: d, o: o, report: Report{DryRun: o.DryRun}}
+	err := r.run(ctx)
+	return r.report, err
+}
+
+// restoring is one restore.
+type restoring struct {
+	d      Deps
+	o      Options
+	want   *catalogue.Wanted
+	report Report
+	// key names the restore in the journal, list the packs that it is from.
+	key, list string
+	// from is the bookmark of an earlier run; its Pack is "" once it is passed.
+	from Bookmark
+	// target is where the documents of the namespace in hand go.
+	target flow.Namespace
+	batch  []guest
+	bytes  int
+	// conflicts are looked into together (ReplaceOlder).
+	conflicts     []guest
+	conflictBytes int
+	// since counts batches since the last bookmark.
+	since int
+}
+
+// guest is a document on its way.
+type guest struct {
+	cold.Homecoming
+	header *catalogue.Item
+	entry  int
+}
+
+// marks is after how many batches a bookmark is put.
+const marks = 4
+
+func (r *restoring) run(ctx context.Context) (err error) {
+	if r.want, err = catalogue.Want(r.o.Query, r.o.IDs, r.o.Doc); err != nil {
+		return err
+	}
+	items, err := r.choose(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.resume(ctx, items); err != nil {
+		return err
+	}
+	seen := &catalogue.IDSet{}
+	for i := range items {
+		if i == 0 || items[i-1].Header.NS != items[i].Header.NS {
+			seen = &catalogue.IDSet{} // the packs of a namespace follow each other
+			if err := r.enter(ctx, items[i]); err != nil {
+				return err
+			}
+		}
+		full, err := r.pack(ctx, &items[i], seen)
+		if err != nil {
+			return err
+		}
+		last := i+1 == len(items) || items[i+1].Header.NS != items[i].Header.NS
+		if full || last {
+			if err := r.settle(ctx, Bookmark{}); err != nil {
+				return err
+			}
+		}
+		if full {
+			break
+		}
+	}
+	if r.d.Journal == nil || r.o.DryRun {
+		return nil
+	}
+	return r.d.Journal.SaveRestore(ctx, r.key, Bookmark{})
+}
+
+// choose selects the packs, after the open runs of their rules have ended.
+func (r *restoring) choose(ctx context.Context) ([]catalogue.Item, error) {
+	items, err := r.d.Shelf.Select(ctx, r.o.Query, r.want.Values())
+	if err != nil {
+		return nil, err
+	}
+	if r.d.Runs != nil && !r.o.DryRun && len(items) > 0 {
+		type ruleNS struct{ rule, ns string }
+		done := map[ruleNS]bool{}
+		for _, it := range items {
+			at := ruleNS{it.Header.Rule, it.Header.NS}
+			if done[at] {
+				continue
+			}
+			done[at] = true
+			if err := r.d.Runs.Finish(ctx, at.rule, at.ns); err != nil {
+				return nil, err
+			}
+		}
+		if items, err = r.d.Shelf.Select(ctx, r.o.Query, r.want.Values()); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.oneSource(items); err != nil {
+		return nil, err
+	}
+	if r.o.Thaw {
+		return items, r.d.Shelf.Thaw(ctx, items, thawDays, "")
+	}
+	return items, nil
+}
+
+// thawDays is for how long a thawed copy stays.
+const thawDays = 3
+
+// oneSource refuses to pour several collections into one.
+func (r *restoring) oneSource(items []catalogue.Item) error {
+	if _, whole := flow.ParseNamespace(r.o.Into); !whole || len(items) == 0 {
+		return nil
+	}
+	if first, last := items[0].Header.NS, items[len(items)-1].Header.NS; first != last {
+		return &flow.Error{
+			Op: "restore into", Object: r.o.Into, Class: flow.Config, Err: fmt.Errorf("the documents are of several collections (%s, %s)", first, last),
+			Hint: "Name the namespace that they are of, or only a database to restore into.",
+		}
+	}
+	return nil
+}
+
+// resume loads the bookmark. One of a time when there were other packs counts for
+// nothing: what came since might be newer than what is done.
+func (r *restoring) resume(ctx context.Context, items []catalogue.Item) (err error) {
+	r.key, r.list = r.o.key(r.d.Shelf.Name()), listOf(items)
+	if r.d.Journal == nil || r.o.DryRun {
+		return nil
+	}
+	if r.from, err = r.d.Journal.LoadRestore(ctx, r.key); err != nil {
+		return err
+	}
+	if r.from.List != r.list {
+		r.from = Bookmark{}
+	}
+	r.report.Resumed, r.report.Skipped = r.from.Pack != "", r.from.Found
+	return nil
+}
+
+// listOf is a hash of the ids of the packs.
+func listOf(items []catalogue.Item) string {
+	h := sha256.New()
+	for _, it := range items {
+		_, _ = h.Write([]byte(it.Header.ID + "\n")) // never fails
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// enter makes the target of a namespace ready. it is the newest of its packs.
+func (r *restoring) enter(ctx context.Context, it catalogue.Item) (err error) {
+	if r.target, err = r.o.target(it.Header.NS); err != nil || r.o.DryRun {
+		return err
+	}
+	h, err := r.d.Shelf.Describe(ctx, it)
+	if err != nil {
+		return err
+	}
+	options, err := document(h.Options)
+	if err != nil {
+		return badHeader(it, err)
+	}
+	var indexes []bson.Raw
+	for _, text := range h.Indexes {
+		index, err := document(text)
+		if err != nil {
+			return badHeader(it, err)
+		}
+		indexes = append(indexes, index)
+	}
+	left, err := r.d.Live.EnsureCollection(ctx, r.target, options, indexes)
+	r.report.Left = append(r.report.Left, left...)
+	return err
+}
+
+// document reads Extended JSON; nothing gives nil.
+func document(text json.RawMessage) (bson.Raw, error) {
+	if len(text) == 0 {
+		return nil, nil
+	}
+	var doc bson.Raw
+	err := bson.UnmarshalExtJSON(text, true, &doc)
+	return doc, err
+}
+
+func badHeader(it catalogue.Item, err error) error {
+	return &flow.Error{Op: "read manifest", Object: it.Manifest, Class: flow.Fatal, Err: fmt.Errorf("the description of the collection: %w", err)}
+}
+
+// pack restores the newest versions that are in one pack. full says that the
+// limit is reached.
+func (r *restoring) pack(ctx context.Context, it *catalogue.Item, seen *catalogue.IDSet) (full bool, err error) {
+	o, err := r.d.Shelf.Open(ctx, *it)
+	if err != nil {
+		return false, err
+	}
+	some := o.Newest(r.want, seen, func(i int) bool { return r.o.eligible(o.Of(i), o.Pending()) })
+	if some = r.skip(it.Header.ID, some); len(some) == 0 {
+		return false, nil
+	}
+	// The few of many would hold the memory of all.
+	sparse := 2*len(some) < some[len(some)-1]-some[0]+1
+	r.report.Packs++
+	for d, err := range o.Docs(ctx, some) {
+		if err != nil {
+			return false, err
+		}
+		if !r.want.Match(d.Doc) {
+			continue
+		}
+		if sparse {
+			d.Doc = bytes.Clone(d.Doc)
+		}
+		if len(r.batch) > 0 && (len(r.batch) >= r.o.BatchDocs || r.bytes+len(d.Doc) > r.o.BatchBytes) {
+			if err := r.flush(ctx, it.Header.ID, d.Entry); err != nil {
+				return false, err
+			}
+		}
+		r.batch = append(r.batch, guest{cold.Homecoming{ID: o.Manifest.Entries[d.Entry].ID, Doc: d.Doc}, it, d.Entry})
+		r.bytes += len(d.Doc)
+		r.report.Found++
+		r.report.Bytes += int64(len(d.Doc))
+		if r.o.Limit > 0 && r.report.Found+r.report.Skipped >= r.o.Limit {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// skip leaves out what an earlier run has done.
+func (r *restoring) skip(pack string, some []int) []int {
+	if r.from.Pack == "" {
+		return some
+	}
+	if pack != r.from.Pack {
+		return nil
+	}
+	at, _ := slices.BinarySearch(some, r.from.Entry)
+	r.from = Bookmark{}
+	return some[at:]
+}
+
+// flush writes the batch. pack and entry are the first that is not in it.
+func (r *restoring) flush(ctx context.Context, pack string, entry int) error {
+	batch := r.batch
+	r.batch, r.bytes = nil, 0
+	if err := r.write(ctx, batch); err != nil {
+		return err
+	}
+	if r.since++; r.since < marks && r.conflictBytes < r.o.BatchBytes && len(r.conflicts) < r.o.BatchDocs {
+		return nil
+	}
+	return r.settle(ctx, Bookmark{List: r.list, Pack: pack, Entry: entry, Found: r.report.Skipped + r.report.Found})
+}
+
+// settle writes what is left, looks into the conflicts, and puts the bookmark, if
+// it is one.
+func (r *restoring) settle(ctx context.Context, next Bookmark) error {
+	if err := r.flushAll(ctx); err != nil {
+		return err
+	}
+	r.since = 0
+	if r.d.Journal == nil || r.o.DryRun || next.Pack == "" {
+		return nil
+	}
+	return r.d.Journal.SaveRestore(ctx, r.key, next)
+}
+
+func (r *restoring) flushAll(ctx context.Context) error {
+	batch := r.batch
+	r.batch, r.bytes = nil, 0
+	if len(batch) > 0 {
+		if err := r.write(ctx, batch); err != nil {
+			return err
+		}
+	}
+	return r.judge(ctx)
+}
+
+// write paces, holds and restores a batch, in this order.
+func (r *restoring) write(ctx context.Context, batch []guest) error {
+	docs := make([]cold.Homecoming, len(batch))
+	ids := make([]bson.RawValue, len(batch))
+	size := int64(0)
+	for i, g := range batch {
+		docs[i], ids[i] = g.Homecoming, g.ID
+		size += int64(len(g.Doc))
+	}
+	if r.o.DryRun {
+		return r.peek(ctx, batch, docs)
+	}
+	if r.d.Pacer != nil {
+		if err := r.d.Pacer.Wait(ctx, len(docs), size); err != nil {
+			return err
+		}
+	}
+	if r.d.Holds != nil && r.o.HoldFor > 0 {
+		if err := r.d.Holds.Hold(ctx, r.target, ids, r.d.Now().Add(r.o.HoldFor)); err != nil {
+			return err
+		}
+	}
+	returns, err := r.d.Live.Restore(ctx, r.target, docs, r.o.OnConflict)
+	if len(returns) != len(batch) && err == nil {
+		err = &flow.Error{Op: "restore to", Object: r.target.String(), Class: flow.Fatal, Err: errors.New("not every document has a return")}
+	}
+	r.take(batch, returns, err == nil)
+	return err
+}
+
+// take counts the returns; conflicts that may turn out otherwise are kept.
+func (r *restoring) take(batch []guest, returns []cold.Return, going bool) {
+	for i, x := range returns[:min(len(returns), len(batch))] {
+		if x.Returned == cold.Conflicting && r.o.OnConflict == cold.ReplaceOlder && len(batch[i].Replaceable) == 0 && going {
+			r.conflict(batch[i], x)
+			continue
+		}
+		r.tally(batch[i], x)
+	}
+}
+
+func (r *restoring) peek(ctx context.Context, batch []guest, docs []cold.Homecoming) error {
+	p, ok := r.d.Live.(Peeker)
+	if !ok {
+		return nil
+	}
+	returns, err := p.Peek(ctx, r.target, docs, r.o.OnConflict)
+	r.take(batch, returns, err == nil)
+	return err
+}
+
+// tally counts what became of a document.
+func (r *restoring) tally(g guest, x cold.Return) {
+	r.report.count(x.Returned)
+	if !troubled(x.Returned) {
+		return
+	}
+	t := Trouble{NS: r.target.String(), ID: idText(g.ID), Returned: x.Returned, Index: x.Index, Pack: g.header.Header.ID, Entry: g.entry}
+	switch {
+	case x.Err != nil:
+		t.Reason = x.Err.Error()
+	case x.Returned == cold.Conflicting:
+		t.Reason = "another document with this key is live"
+	}
+	if len(r.report.Troubles) < r.o.Troubles {
+		r.report.Troubles = append(r.report.Troubles, t)
+	}
+	if r.o.Trouble != nil {
+		r.o.Trouble(t)
+	}
+}
