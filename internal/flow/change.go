@@ -41,21 +41,32 @@ type Change struct {
 	// at the same Version.
 	Txn bool
 	// MissingIsDelete: if the re-read finds nothing, the key is deleted at
-	// Version (a namespace with a filter, or a settled shard-key move). If
-	// false, nothing is written: a delete is coming.
+	// Version (a namespace with a filter, or a settled shard-key move, or a
+	// delete that was merged into this change). If false, nothing is written: a
+	// delete is coming. On an archive's OpDelete: what the index holds may not
+	// stay in it as the document that was archived.
 	MissingIsDelete bool
 	NS              Namespace
 	// ID is the value of _id.
 	ID bson.RawValue
 	// Key is the whole document key (_id and the shard key), nil when it is _id alone.
 	Key bson.Raw
-	// Doc is the document, for OpWrite only.
+	// Doc is the document, for OpWrite. On OpDelete and OpReread it is nil, or
+	// the last document that a change which was merged into this one wrote: what
+	// a sink that keeps deleted documents keeps, and what is written if the
+	// re-read finds nothing (and MissingIsDelete is false).
 	Doc bson.Raw
 	// Version orders all writes of one key (rule S1).
 	Version int64
 	// Time is the cluster time of the event; for a snapshot document the time
 	// L of its read.
 	Time bson.Timestamp
+	// Session is the UUID of the session (lsid.id) for a delete in a
+	// transaction; zero for everything else.
+	Session [16]byte
+	// Archived is set on a delete that is an archive's own (rule A5); nil on a
+	// user's. It is set before changes are merged, by whoever knows the ledger.
+	Archived *Archived
 }
 
 // ControlKind says what happened to a whole namespace.

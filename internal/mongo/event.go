@@ -55,6 +55,7 @@ type event struct {
 	key    bson.Raw
 	doc    bson.Raw
 	uuid   []byte // 16 bytes, nil if the server did not send it
+	lsid   []byte // the raw document {id, uid}, nil without a session
 	txn    bool   // lsid and txnNumber are there
 	view   bool   // create: a view, or a time series collection
 	capped bool   // create: a capped collection
@@ -63,7 +64,7 @@ type event struct {
 // parse walks raw once; nothing is decoded and nothing copied.
 func (e *event) parse(raw bson.Raw) error {
 	*e = event{raw: raw}
-	session, number := false, false
+	number := false
 	for b := inside(raw); ; {
 		typ, name, value, rest, err := element(b)
 		if err != nil {
@@ -75,7 +76,6 @@ func (e *event) parse(raw bson.Raw) error {
 		b = rest
 		switch typ {
 		case bson.TypeEmbeddedDocument:
-			session = session || string(name) == "lsid"
 			e.document(name, value)
 		case bson.TypeInt64:
 			number = number || string(name) == "txnNumber"
@@ -83,7 +83,7 @@ func (e *event) parse(raw bson.Raw) error {
 			e.scalar(typ, name, value)
 		}
 	}
-	e.txn = session && number
+	e.txn = e.lsid != nil && number
 	if e.token == nil || e.time.IsZero() {
 		return errBSON
 	}
@@ -103,6 +103,8 @@ func (e *event) document(name, value []byte) {
 		e.key = value
 	case "fullDocument":
 		e.doc = value
+	case "lsid":
+		e.lsid = value
 	case "operationDescription":
 		e.describe(value)
 	}
@@ -117,6 +119,24 @@ func (e *event) scalar(typ bson.Type, name, value []byte) {
 		e.time = timestampOf(value)
 	case typ == bson.TypeBinary && string(name) == "collectionUUID" && len(value) == 21:
 		e.uuid = value[5:]
+	}
+}
+
+// session returns lsid.id, which names the session of a transaction; zero if
+// the event has none. It is looked for on demand: only deletes need it (rule A5).
+func (e *event) session() (id [16]byte) {
+	if !e.txn {
+		return id
+	}
+	for b := inside(e.lsid); ; {
+		typ, name, value, rest, err := element(b)
+		if err != nil || typ == 0 {
+			return id
+		}
+		if typ == bson.TypeBinary && string(name) == "id" && len(value) == 21 {
+			return [16]byte(value[5:])
+		}
+		b = rest
 	}
 }
 

@@ -41,7 +41,7 @@ func (s *Source) missingAt(ctx context.Context, ns flow.Namespace, ids []bson.Ra
 	var missing []bson.RawValue
 	for len(ids) > 0 {
 		n := min(len(ids), missingKeys)
-		there, err := s.there(ctx, ns, ids[:n], concern)
+		there, err := s.there(ctx, ns, ids[:n], s.sel.filter(ns), concern)
 		if err != nil {
 			return nil, err
 		}
@@ -56,10 +56,33 @@ func (s *Source) missingAt(ctx context.Context, ns flow.Namespace, ids []bson.Ra
 	return missing, nil
 }
 
-// there returns the keys of those of ids that exist.
-func (s *Source) there(ctx context.Context, ns flow.Namespace, ids []bson.RawValue, concern bson.D) (map[string]bool, error) {
+// Outside tells for each of ids, which Missing has returned, whether MongoDB has
+// it after all, outside the filter of ns. Without a filter nothing is asked.
+func (s *Source) Outside(ctx context.Context, ns flow.Namespace, ids []bson.RawValue) ([]bool, error) {
+	outside := make([]bool, len(ids))
+	if s.sel.filter(ns) == nil {
+		return outside, nil
+	}
+	var buf []byte
+	for from := 0; from < len(ids); from += missingKeys {
+		part := ids[from:min(from+missingKeys, len(ids))]
+		there, err := s.there(ctx, ns, part, nil, bson.D{{Key: "level", Value: "majority"}})
+		if err != nil {
+			return nil, s.denied(fault("look up documents of", ns.String(), err))
+		}
+		for i, id := range part {
+			buf = appendKey(buf[:0], id.Type, id.Value)
+			outside[from+i] = there[string(buf)]
+		}
+	}
+	return outside, nil
+}
+
+// there returns the keys of those of ids that exist, and match extra if it is
+// not nil.
+func (s *Source) there(ctx context.Context, ns flow.Namespace, ids []bson.RawValue, extra bson.Raw, concern bson.D) (map[string]bool, error) {
 	filter := bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}
-	if extra := s.sel.filter(ns); extra != nil {
+	if extra != nil {
 		filter = bson.D{{Key: "$and", Value: bson.A{filter, extra}}}
 	}
 	cmd := bson.D{
@@ -92,18 +115,18 @@ func (s *Source) there(ctx context.Context, ns flow.Namespace, ids []bson.RawVal
 	if r.cursor == 0 || err != nil {
 		return there, err
 	}
-	return there, s.rest(ctx, ns, ids, concern, there)
+	return there, s.rest(ctx, ns, ids, extra, concern, there)
 }
 
 // rest asks one by one for the keys that a full reply (ids of many kB) left out.
-func (s *Source) rest(ctx context.Context, ns flow.Namespace, ids []bson.RawValue, concern bson.D, there map[string]bool) error {
+func (s *Source) rest(ctx context.Context, ns flow.Namespace, ids []bson.RawValue, extra bson.Raw, concern bson.D, there map[string]bool) error {
 	var buf []byte
 	for _, id := range ids {
 		buf = appendKey(buf[:0], id.Type, id.Value)
 		if there[string(buf)] {
 			continue
 		}
-		one, err := s.there(ctx, ns, []bson.RawValue{id}, concern)
+		one, err := s.there(ctx, ns, []bson.RawValue{id}, extra, concern)
 		if err != nil {
 			return err
 		}

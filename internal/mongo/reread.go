@@ -19,8 +19,8 @@ func (s *Source) Reread() flow.Stage { return reread{s} }
 type reread struct{ s *Source }
 
 // Apply turns each OpReread of b into OpWrite with the document as it is now
-// (not older than b.After), or, if there is none, into OpSkip, or OpDelete
-// where MissingIsDelete says so. An error leaves changes that were not read as
+// (not older than b.After), or, if there is none, into OpDelete where
+// MissingIsDelete says so, OpWrite of the Doc that it has already, or OpSkip. An error leaves changes that were not read as
 // they are: Apply may be called again.
 func (r reread) Apply(ctx context.Context, b flow.Batch) (flow.Batch, error) {
 	q := question{s: r.s, after: b.After}
@@ -103,6 +103,8 @@ func (q *question) ask(ctx context.Context) error {
 				c.Op, c.Doc = flow.OpWrite, a.doc
 			case c.MissingIsDelete:
 				c.Op = flow.OpDelete
+			case c.Doc != nil: // what was merged into it stands until the delete comes
+				c.Op = flow.OpWrite
 			default:
 				c.Op = flow.OpSkip
 			}

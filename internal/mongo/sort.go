@@ -97,7 +97,7 @@ func (so *sorter) write(e *event) error {
 	c := flow.Change{NS: t.ns, ID: id, Key: key, Version: v, Time: e.time, Txn: e.txn}
 	switch {
 	case e.kind == kindDelete:
-		c.Op = flow.OpDelete
+		c.Op, c.Session = flow.OpDelete, e.session()
 	case t.filtered:
 		c.Op, c.MissingIsDelete = flow.OpReread, true
 	case e.kind == kindUpdate || e.doc == nil:

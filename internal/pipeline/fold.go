@@ -1,5 +1,7 @@
 package pipeline
 
+import "sluice/internal/flow"
+
 // folder maps the keys of one merged batch to their place in it. It is an open
 // hash table whose slots carry the generation that wrote them, so that the
 // next batch starts without clearing anything.
@@ -62,4 +64,23 @@ func (f *folder) grow() {
 			*f.find(old[i].k) = old[i]
 		}
 	}
+}
+
+// combined returns c as it stands for old too: the last change of a key stands for
+// all of them, in the place of the first (rules S1, S2). What old knew that c
+// does not is handed on: that the index may not go on holding what it holds, and
+// the document that it should hold (rule A5: an archive's delete may leave it
+// there, or marked, so it makes a difference what was there before).
+func combined(old, c *flow.Change) flow.Change {
+	m := *c
+	if c.Op == flow.OpWrite {
+		return m // nothing is left to be known
+	}
+	again := old.Op == flow.OpDelete && old.Version == c.Version && old.Archived == c.Archived
+	usersDelete := old.Op == flow.OpDelete && old.Archived == nil && !again
+	m.MissingIsDelete = c.MissingIsDelete || old.MissingIsDelete || usersDelete
+	if old.Op != flow.OpDelete || again {
+		m.Doc = old.Doc
+	}
+	return m
 }

@@ -170,44 +170,55 @@ func (l *lane) take(it *item) bool {
 		return true
 	}
 	slot := l.fold.find(it.k)
-	more := l.weight(it.c)
-	var old *flow.Change
 	if l.fold.has(slot) {
-		old = &l.batch.Changes[slot.at]
-		more -= l.weight(old)
+		return l.takeAgain(it, &l.batch.Changes[slot.at])
 	}
-	full := more > 0 && l.batch.Bytes+more > l.limit && len(l.batch.Changes) > 0
-	if full && (!it.c.Txn || it.c.Version != l.txn) {
+	more := l.weight(it.c)
+	if l.isFull(it.c, more) {
 		return false
 	}
-	l.txn = 0
-	if it.c.Txn {
-		l.txn = it.c.Version
-	}
 	l.share(it.f)
-	if old != nil {
-		l.replace(old, it.c, more)
-		return true
-	}
 	l.fold.put(slot, it.k, len(l.batch.Changes))
 	l.batch.Changes = append(l.batch.Changes, *it.c)
 	l.batch.Bytes += more
 	return true
 }
 
-// replace folds c into old: the last change of a key stands for all of them, in
-// the place of the first (rules S1, S2).
-func (l *lane) replace(old, c *flow.Change, more int) {
-	if c.Version < old.Version { // a source that went back in time: the newer one stays
-		l.delivery.tally.add(c, folded)
-		return
+// takeAgain merges an item into old, the change of its key that is in the batch
+// already (rules S1, S2), or returns false when the batch is full.
+func (l *lane) takeAgain(it *item, old *flow.Change) bool {
+	if it.c.Version < old.Version { // a source that went back in time: the newer one stays
+		if l.isFull(it.c, 0) {
+			return false
+		}
+		l.share(it.f)
+		l.delivery.tally.add(it.c, folded)
+		return true
 	}
+	c := combined(old, it.c)
+	more := l.weight(&c) - l.weight(old)
+	if l.isFull(it.c, more) {
+		return false
+	}
+	l.share(it.f)
 	l.delivery.tally.add(old, folded)
-	// What was known to need a delete if it is missing, still does.
-	missing := old.MissingIsDelete
-	*old = *c
-	old.MissingIsDelete = old.MissingIsDelete || missing
+	*old = c
 	l.batch.Bytes += more
+	return true
+}
+
+// isFull tells whether c, which would add some bytes, belongs to the next
+// batch. If not, c is the last that was taken.
+func (l *lane) isFull(c *flow.Change, more int) bool {
+	full := more > 0 && l.batch.Bytes+more > l.limit && len(l.batch.Changes) > 0
+	if full && (!c.Txn || c.Version != l.txn) {
+		return true
+	}
+	l.txn = 0
+	if c.Txn {
+		l.txn = c.Version
+	}
+	return false
 }
 
 // share counts one item of f into the batch.

@@ -46,6 +46,9 @@ type Options struct {
 	// Reread turns OpReread into what is to be written. Called from several
 	// goroutines. May be nil if the sources send no OpReread.
 	Reread flow.Stage
+	// Attributor tells an archive's deletes from users'. May be nil: then all
+	// are users'.
+	Attributor Attributor
 	// Sink is called from Lanes+SnapshotWriters goroutines, never with one key
 	// of the stream in two of them. A snapshot document may be on its way at
 	// the same time as a change of its key: its lower version keeps it behind.

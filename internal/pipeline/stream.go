@@ -41,6 +41,10 @@ func (p *Pump) route(ctx context.Context, s *splitter, b *flow.Batch, ack flow.A
 	if len(b.Changes) == 0 {
 		return ack(context.WithoutCancel(ctx), nil)
 	}
+	if err := p.attribute(ctx, b); err != nil {
+		_ = ack(context.WithoutCancel(ctx), err) // the cause is what matters now
+		return err
+	}
 	f, err := p.launch(ctx, fromStream, b, ack)
 	if err != nil {
 		return err

@@ -168,6 +168,20 @@ func (w *writer) tell(v flow.Verdict, started time.Time) {
 	w.sink.client.metrics.bulk(result, time.Since(started))
 }
 
+// quotesArchived tells whether an error names the field of the archive's mark,
+// which the engine puts in brackets.
+func quotesArchived(err []byte) bool {
+	return bytes.Contains(err, []byte("["+archivedField+"]")) || bytes.Contains(err, []byte("["+archivedField+"."))
+}
+
+// hint gives the error of a verdict another cure.
+func hint(v *flow.Verdict, cure string) {
+	var f *flow.Error
+	if errors.As(v.Err, &f) {
+		f.Hint = cure
+	}
+}
+
 func errorHint(v flow.Verdict) string {
 	var f *flow.Error
 	if errors.As(v.Err, &f) {
@@ -245,7 +259,11 @@ func (s *Sink) verdict(it *item, r result) flow.Verdict {
 	if r.err != nil && json.Unmarshal(r.err, &b) != nil {
 		b.Reason = string(r.err)
 	}
-	return s.judge(b.apiError(r.status), index)
+	v := s.judge(b.apiError(r.status), index)
+	if v.Outcome == flow.DeadLetter && it.target.route.Archive == ArchiveMark && quotesArchived(r.err) {
+		hint(&v, hintArchived)
+	}
+	return v
 }
 
 // isStray tells whether a delete went to an index that bears the name of the

@@ -13,10 +13,11 @@ import (
 )
 
 // keyField holds the _id of a document whose id in the index is only a hash of
-// it; deletedField what DeleteMark adds.
+// it; deletedField what DeleteMark adds, archivedField what ArchiveMark does.
 const (
-	keyField     = "sluice_key"
-	deletedField = "deleted"
+	keyField      = "sluice_key"
+	deletedField  = "deleted"
+	archivedField = "archived"
 )
 
 // minGCDeletes is how long an index that we make remembers the versions of
@@ -150,6 +151,9 @@ func (s *Sink) createMappings(ns flow.Namespace, r *Route) (map[string]json.RawM
 	if _, ok := properties[deletedField]; !ok && r.Delete == DeleteMark {
 		properties[deletedField] = json.RawMessage(`{"properties":{"at":{"type":"date"}}}`)
 	}
+	if err := declareArchived(properties, r); err != nil {
+		return nil, err
+	}
 	o := &s.client.opts
 	all, err := withMeta(others, &meta{
 		Format: metaFormat, Scheme: schemeNative, Flow: o.Flow, Source: o.Source,
@@ -163,6 +167,30 @@ func (s *Sink) createMappings(ns flow.Namespace, r *Route) (map[string]json.RawM
 	}
 	mappings["_meta"], err = json.Marshal(all)
 	return mappings, err
+}
+
+// declareArchived maps the field that ArchiveMark adds. One of that name that
+// the user maps as anything but an object would refuse every mark.
+func declareArchived(properties map[string]json.RawMessage, r *Route) error {
+	if r.Archive != ArchiveMark {
+		return nil
+	}
+	raw, ok := properties[archivedField]
+	if !ok {
+		properties[archivedField] = json.RawMessage(
+			`{"properties":{"at":{"type":"date"},"rule":{"type":"keyword"},"object":{"type":"keyword"}}}`)
+		return nil
+	}
+	var given struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(raw, &given); err != nil {
+		return fmt.Errorf("properties.%s: %w", archivedField, err)
+	}
+	if given.Type != "" && given.Type != "object" {
+		return fmt.Errorf("properties.%s is of the type %q, and on.archive: mark writes an object there; %s", archivedField, given.Type, hintArchived)
+	}
+	return nil
 }
 
 // flatten writes settings, given nested or dotted, with or without "index.", in

@@ -1,12 +1,10 @@
 package search
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
-	"time"
 
 	"sluice/internal/flow"
 	"sluice/internal/transcode"
@@ -35,7 +33,7 @@ func (w *writer) fetchMarked(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if t.route.Delete == DeleteMark {
+		if f := t.route.fate(c); c.Doc == nil && (f == fateMarkDeleted || f == fateMarkArchived) {
 			todo = append(todo, i)
 		}
 	}
@@ -100,7 +98,7 @@ func (w *writer) fetchPage(ctx context.Context, page []int) error {
 		case d.Found && len(d.Source) == 0:
 			w.marked[i] = marked{verdict: flow.Verdict{Outcome: flow.Halt, Reason: reasonIndex, Err: &flow.Error{
 				Op:     "mark a deleted document of",
-				Object: name, Class: flow.Config, Err: errors.New("the index does not keep _source"), Hint: "use on.delete: remove or keep",
+				Object: name, Class: flow.Config, Err: errors.New("the index does not keep _source"), Hint: "use on.delete and on.archive: remove or keep",
 			}}}
 		case d.Found:
 			w.marked[i] = marked{source: d.Source}
@@ -120,34 +118,4 @@ func mgetStatus(typ string) int {
 		return http.StatusForbidden
 	}
 	return http.StatusServiceUnavailable
-}
-
-// appendMarked appends a document of the index with the field deleted in the
-// place of one that it may have.
-func appendMarked(dst, source []byte, c *flow.Change) []byte {
-	s := scanner{b: source}
-	dst = append(dst, '{')
-	// A valid object can't fail, and source came out of a decoder.
-	_ = s.object(func(key []byte) error {
-		value := s.skip()
-		if string(key) == deletedField {
-			return nil
-		}
-		dst = append(append(append(dst, '"'), key...), `":`...)
-		if bytes.IndexByte(value, '\n') >= 0 { // would end the line
-			var b bytes.Buffer
-			if json.Compact(&b, value) == nil {
-				value = b.Bytes()
-			}
-		}
-		dst = append(append(dst, value...), ',')
-		return nil
-	})
-	at := c.Time
-	if at.IsZero() {
-		at = flow.TimeOfVersion(c.Version)
-	}
-	dst = append(dst, `"`+deletedField+`":{"at":"`...)
-	dst = time.Unix(int64(at.T), 0).UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
-	return append(dst, `"}}`...)
 }

@@ -85,6 +85,20 @@ const (
 	DeleteMark DeletePolicy = "mark"
 )
 
+// ArchivePolicy says what the delete of a document by an archive (flow.Archived)
+// does to the index.
+type ArchivePolicy string
+
+// The policies of an archive's deletes.
+const (
+	// ArchiveRemove removes the document; the zero value does too.
+	ArchiveRemove ArchivePolicy = "remove"
+	// ArchiveKeep leaves it as it is.
+	ArchiveKeep ArchivePolicy = "keep"
+	// ArchiveMark leaves it and adds the field archived: {at, rule, object}.
+	ArchiveMark ArchivePolicy = "mark"
+)
+
 // DropPolicy says what the drop of a collection does to the index.
 type DropPolicy string
 
@@ -114,7 +128,9 @@ type Route struct {
 	// of Index before an index is created; nil for none.
 	Template json.RawMessage
 	Delete   DeletePolicy
-	Drop     DropPolicy
+	// Archive is for the deletes of an archive, Delete for all others.
+	Archive ArchivePolicy
+	Drop    DropPolicy
 }
 
 // Target is what was found of the index of a namespace.

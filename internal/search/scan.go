@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"sluice/internal/flow"
@@ -26,9 +27,10 @@ type hit struct {
 }
 
 // ScanIDs calls f with the ids of all documents of ns's index, up to 5,000 at a
-// time, in no order; f may keep them. Documents that the delete policy has left
-// there are left out: all of them where it is DeleteKeep, as nothing tells them
-// apart. No index is no error. A scan that breaks is a Transient error and has
+// time, in no order; f may keep them. Documents that carry a mark of the policies
+// are left out, and all of them where deleted ones are kept (DeleteKeep), as
+// nothing tells them apart. Those that ArchiveKeep has left are not left out:
+// the archive knows them. No index is no error. A scan that breaks is a Transient error and has
 // to begin anew.
 func (s *Sink) ScanIDs(ctx context.Context, ns flow.Namespace, f func(ids []string) error) error {
 	r, err := s.route(ns)
@@ -42,17 +44,28 @@ func (s *Sink) ScanIDs(ctx context.Context, ns flow.Namespace, f func(ids []stri
 	if err := s.client.refresh(ctx, x.name); err != nil {
 		return err
 	}
-	query := `{"match_all":{}}`
-	if r.Delete == DeleteMark {
-		query = `{"bool":{"must_not":[{"exists":{"field":"` + deletedField + `.at"}}]}}`
-	}
-	return s.client.scan(ctx, x.name, query, false, func(page []hit) error {
+	return s.client.scan(ctx, x.name, unmarked(r), false, func(page []hit) error {
 		ids := make([]string, len(page))
 		for i := range page {
 			ids[i] = page[i].ID
 		}
 		return f(ids)
 	})
+}
+
+// unmarked is the query for documents without a mark of the route's policies.
+func unmarked(r Route) string {
+	var marks []string
+	if r.Delete == DeleteMark {
+		marks = append(marks, `{"exists":{"field":"`+deletedField+`.at"}}`)
+	}
+	if r.Archive == ArchiveMark {
+		marks = append(marks, `{"exists":{"field":"`+archivedField+`.at"}}`)
+	}
+	if len(marks) == 0 {
+		return `{"match_all":{}}`
+	}
+	return `{"bool":{"must_not":[` + strings.Join(marks, ",") + `]}}`
 }
 
 // scan reads all documents that fit the query, in the order of the shards:

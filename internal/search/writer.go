@@ -1,6 +1,7 @@
 package search
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strconv"
@@ -113,21 +114,9 @@ func (w *writer) encode(i int, c *flow.Change, t *target) {
 			return
 		}
 	case flow.OpDelete:
-		if t.route.Delete == DeleteKeep {
-			w.verdicts[i] = flow.Verdict{Outcome: flow.Done}
+		if !w.delete(i, c, &it) {
 			return
 		}
-		if m, ok := w.marked[i]; ok {
-			if m.verdict.Outcome != 0 {
-				w.verdicts[i] = m.verdict
-				return
-			}
-			w.action(`{"index":{`, t, c.Version)
-			w.buf = append(appendMarked(w.buf, m.source, c), '\n')
-			break
-		}
-		it.del = true
-		w.action(`{"delete":{`, t, c.Version)
 	default:
 		w.settle(i, flow.Halt, reasonRequest, "write to index", t, errors.New("a sink can't carry out the operation "+c.Op.String()))
 		return
@@ -136,6 +125,55 @@ func (w *writer) encode(i int, c *flow.Change, t *target) {
 		w.path = t
 	}
 	w.items = append(w.items, it)
+}
+
+// delete writes what becomes of a deleted document; false says that nothing of
+// it is to be sent, and the change has its verdict.
+func (w *writer) delete(i int, c *flow.Change, it *item) bool {
+	t := it.target
+	fate := t.route.fate(c)
+	if fate == fateKeep && c.Doc == nil {
+		w.verdicts[i] = flow.Verdict{Outcome: flow.Done}
+		return false
+	}
+	m, found := w.marked[i]
+	if m.verdict.Outcome != 0 {
+		w.verdicts[i] = m.verdict
+		return false
+	}
+	if fate == fateRemove || c.Doc == nil && !found {
+		it.del = true
+		w.action(`{"delete":{`, t, c.Version)
+		return true
+	}
+	// What stays in the index is written at the version of the delete.
+	w.action(`{"index":{`, t, c.Version)
+	if err := w.left(c, t, m.source, fate); err != nil {
+		w.buf = w.buf[:it.start]
+		w.settle(i, flow.DeadLetter, reasonTranscode, "write the document for", t, err)
+		if errors.Is(err, errArchivedField) {
+			w.settle(i, flow.DeadLetter, reasonMapping, "mark an archived document of", t, err)
+			hint(&w.verdicts[i], hintArchived)
+		}
+		return false
+	}
+	return true
+}
+
+// left appends the line of a document that stays after its delete. Without a
+// Doc of the change it is source, what the index holds.
+func (w *writer) left(c *flow.Change, t *target, source []byte, f fate) (err error) {
+	start := len(w.buf)
+	if c.Doc != nil {
+		if err := w.document(c, t); err != nil || f == fateKeep {
+			return err
+		}
+		source = bytes.Clone(w.buf[start : len(w.buf)-1])
+		w.buf = w.buf[:start]
+	}
+	w.buf, err = appendMarked(w.buf, source, c, &t.route)
+	w.buf = append(w.buf, '\n')
+	return err
 }
 
 // settle gives a change its verdict without asking the engine.

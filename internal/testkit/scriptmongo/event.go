@@ -128,7 +128,7 @@ func (e Event) Raw(seq uint64) (bson.Raw, error) {
 	add("collectionUUID", bson.Binary{Subtype: 4, Data: e.UUID}, e.UUID != nil)
 	add("documentKey", e.Key, e.Key != nil)
 	add("updateDescription", e.Update, e.Update != nil)
-	add("lsid", bson.D{{Key: "id", Value: bson.Binary{Subtype: 4, Data: make([]byte, 16)}}, {Key: "uid", Value: bson.Binary{Data: make([]byte, 32)}}}, e.Txn > 0)
+	add("lsid", bson.D{{Key: "id", Value: bson.Binary{Subtype: 4, Data: []byte("a session's UUID")}}, {Key: "uid", Value: bson.Binary{Data: make([]byte, 32)}}}, e.Txn > 0)
 	add("txnNumber", e.Txn, e.Txn > 0)
 	add("splitEvent", bson.D{{Key: "fragment", Value: e.Fragment}, {Key: "of", Value: e.Of}}, e.Of > 0)
 	return bson.Marshal(append(d, e.Extra...))
