@@ -7,7 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # What demo and bench pass on: make demo ARGS=--once
 ARGS ?=
 # The rules that must have a mutant; make mutants RULES=S1,S3 runs fewer.
-REQUIRE ?= S1-S15
+REQUIRE ?= S1-S15,A1-A9
 RULES ?=
 TOOL := go tool -modfile=tools/go.mod
 

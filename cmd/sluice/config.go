@@ -25,7 +25,7 @@ func (v *validateCmd) Run(out stdio) error {
 	if err != nil {
 		return err
 	}
-	say(out.out, fmt.Sprintf("%s is valid: %d flow(s)", cfg.File, len(cfg.Flows)))
+	say(out.out, fmt.Sprintf("%s is valid: %d flow(s), %d archive rule(s)", cfg.File, len(cfg.Flows), len(cfg.Archive)))
 	return nil
 }
 

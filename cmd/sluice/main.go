@@ -1,5 +1,6 @@
 // Command sluice keeps MongoDB collections searchable in Elasticsearch or
-// OpenSearch. This file holds the arguments and the one exit; each verb has a
+// OpenSearch, and moves documents that have grown old to object storage. This
+// file holds the arguments and the one exit; each verb, or group of verbs, has a
 // file of its own.
 package main
 
@@ -21,7 +22,9 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
-	exitCut    = 130
+	// exitDiffers: differences were found, or a plan was refused.
+	exitDiffers = 3
+	exitCut     = 130
 )
 
 // cli is the whole command line.
@@ -32,6 +35,8 @@ type cli struct {
 	Run     runCmd     `cmd:"" help:"Run everything in the configuration."`
 	Sync    syncCmd    `cmd:"" help:"Run one flow from flags, no file needed."`
 	Status  statusCmd  `cmd:"" help:"Tell how a running sluice is doing."`
+	Archive archiveCmd `cmd:"" help:"Move old documents to object storage, and look after what is there."`
+	Restore restoreCmd `cmd:"" help:"Bring documents back from the archive."`
 	Config  configCmd  `cmd:"" help:"Check, print or describe the configuration."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
@@ -50,7 +55,7 @@ func run(ctx context.Context, args []string, io stdio) int {
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c, kong.Name("sluice"),
-		kong.Description("Keeps MongoDB collections searchable in Elasticsearch or OpenSearch."),
+		kong.Description("Keeps MongoDB collections searchable in Elasticsearch or OpenSearch, and archives what has grown old to object storage."),
 		kong.UsageOnError(), kong.Writers(io.out, io.err), kong.Exit(func(code int) { exited = code }))
 	if err != nil {
 		say(io.err, "sluice: "+err.Error())
@@ -69,7 +74,7 @@ func run(ctx context.Context, args []string, io stdio) int {
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	err = k.Run(&c, io)
-	if err != nil && !errors.Is(err, errQuiet) {
+	if err != nil && !errors.Is(err, errQuiet) && !errors.Is(err, errDiffers) {
 		say(io.err, "sluice: "+strings.TrimSpace(err.Error()))
 	}
 	return exitCode(err)
@@ -77,6 +82,10 @@ func run(ctx context.Context, args []string, io stdio) int {
 
 // errQuiet marks a failure that has been told already.
 var errQuiet = errors.New("")
+
+// errDiffers ends with exit code 3 what has told by its output that differences
+// were found, or that a plan is refused.
+var errDiffers = errors.New("")
 
 // errCut says that a second signal cut the work off.
 var errCut = errors.New("cut by a second signal; what was settled is saved, the rest is done again at the next start")
@@ -88,6 +97,8 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.Is(err, errCut):
 		return exitCut
+	case errors.Is(err, errDiffers):
+		return exitDiffers
 	case errors.As(err, &bad), flow.ClassOf(err) == flow.Config:
 		return exitUsage
 	}

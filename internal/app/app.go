@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"sluice/internal/archive"
 	"sluice/internal/flow"
 	"sluice/internal/web"
 )
@@ -25,6 +27,9 @@ type App struct {
 	started time.Time
 	reg     *prometheus.Registry
 	flows   []*flowRun
+
+	archiveMetrics *archive.Metrics
+	archiver       atomic.Pointer[archiver] // nil until it is open
 }
 
 // New prepares an App; nothing is opened before Run.
@@ -36,7 +41,10 @@ func New(o Options) *App {
 	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m := newMetrics(a.reg)
 	a.reg.MustRegister(newGauges(a.Status))
-	share := int64(o.Config.Limits.MemoryBudget) / int64(len(o.Config.Flows))
+	if len(o.Config.Archive) > 0 {
+		a.archiveMetrics = archive.NewMetrics(a.reg)
+	}
+	share := int64(o.Config.Limits.MemoryBudget) / int64(max(1, len(o.Config.Flows)))
 	for i := range o.Config.Flows {
 		f := &o.Config.Flows[i]
 		a.flows = append(a.flows, &flowRun{o: o, cfg: f, metrics: m, budget: share, log: o.Logger.With(slog.String(flow.LogFlow, f.Name))})
@@ -48,7 +56,7 @@ func New(o Options) *App {
 // closed (what was read is written, the position saved, nil returned), ctx is
 // done, or something fails for good. It has closed everything when it returns.
 func (a *App) Run(ctx context.Context, drain <-chan struct{}) error {
-	boundMemory(int64(a.o.Config.Limits.MemoryBudget))
+	a.boundMemory()
 	server, err := a.listen()
 	if err != nil {
 		return err
@@ -58,6 +66,9 @@ func (a *App) Run(ctx context.Context, drain <-chan struct{}) error {
 	g, gctx := errgroup.WithContext(ctx)
 	for _, f := range a.flows {
 		g.Go(func() error { return a.runFlow(gctx, f, drain) })
+	}
+	if len(a.o.Config.Archive) > 0 {
+		g.Go(func() error { return a.runArchive(gctx, drain) })
 	}
 	shown := a.showProgress(gctx)
 	err = g.Wait()
@@ -114,7 +125,7 @@ func (a *App) listen() (*web.Server, error) {
 	}
 	s := web.New(web.Options{
 		Listen: h.Listen, Token: h.Token.Reveal(), Registry: a.reg, Logger: a.o.Logger,
-		Status: func() any { return a.Status() }, Ready: a.ready,
+		Status: func() any { return a.Status() }, Ready: a.ready, Archive: a,
 	})
 	if err := s.Start(); err != nil {
 		return nil, err
@@ -125,9 +136,17 @@ func (a *App) listen() (*web.Server, error) {
 // boundMemory tells the collector what we intend to use, unless the user has
 // by GOMEMLIMIT: the queues, and what is being read and written beside them. It
 // is no hard limit: larger documents take what they need.
-func boundMemory(budget int64) {
+func (a *App) boundMemory() {
 	const unset = 1 << 62
-	if debug.SetMemoryLimit(-1) >= unset {
-		debug.SetMemoryLimit(budget + 16<<20)
+	if debug.SetMemoryLimit(-1) < unset {
+		return
 	}
+	limit := int64(16 << 20)
+	if len(a.o.Config.Flows) > 0 {
+		limit += int64(a.o.Config.Limits.MemoryBudget)
+	}
+	if len(a.o.Config.Archive) > 0 {
+		limit += archiveMemory
+	}
+	debug.SetMemoryLimit(limit)
 }

@@ -19,6 +19,8 @@ type controls struct {
 	log     *slog.Logger
 	// gone hears of a collection that was dropped or renamed away.
 	gone func(flow.Namespace)
+	// leave tells that ghosts of a namespace can't be told from archived documents.
+	leave func(flow.Namespace) bool
 }
 
 // Apply does what c asks for; it may be called again after a failure.
@@ -52,6 +54,10 @@ func (a *controls) Apply(ctx context.Context, c flow.Control) error {
 func (a *controls) snapshotDone(ctx context.Context, c flow.Control, log *slog.Logger) error {
 	if !c.Ghosts {
 		log.Info("snapshot done")
+		return nil
+	}
+	if a.leave(c.NS) {
+		log.Warn("snapshot done; documents that MongoDB no longer has stay in the index: with on.archive: keep they can't be told from archived ones")
 		return nil
 	}
 	removed, err := a.ghosts.Remove(ctx, c.NS)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"golang.org/x/sync/errgroup"
 
 	"sluice/internal/checkpoint"
@@ -60,6 +61,11 @@ type flowRun struct {
 	bind    *binding
 	places  *places
 	pump    *pipeline.Pump
+	// attributor is nil where it makes no difference whose a delete is.
+	attributor pipeline.Attributor
+	// shelf is nil where no archive is at hand. outside is of the source.
+	shelf   shelf
+	outside func(context.Context, flow.Namespace, []bson.RawValue) ([]bool, error)
 	saved   checkpoint.State
 	closers []func(context.Context) error
 
@@ -79,6 +85,10 @@ func (f *flowRun) open(ctx context.Context) error {
 		return err
 	}
 	f.closers = append(f.closers, f.source.Close)
+	f.outside = f.source.Outside
+	if err := f.openLedger(ctx); err != nil {
+		return err
+	}
 	if f.client, err = search.Open(ctx, f.searchOptions()); err != nil {
 		return err
 	}
@@ -229,7 +239,7 @@ func (f *flowRun) route() func(flow.Namespace) (search.Route, error) {
 		}
 		return search.Route{
 			Index: index, Plan: plan, Settings: f.cfg.Settings, Mappings: f.cfg.Mappings,
-			Delete: search.DeletePolicy(f.cfg.On.Delete), Drop: search.DropPolicy(f.cfg.On.Drop),
+			Delete: search.DeletePolicy(f.cfg.On.Delete), Archive: search.ArchivePolicy(f.cfg.On.Archive), Drop: search.DropPolicy(f.cfg.On.Drop),
 		}, nil
 	}
 }
@@ -246,9 +256,10 @@ func (f *flowRun) pumpOptions() pipeline.Options {
 	l := f.o.Config.Limits
 	return pipeline.Options{
 		Stream: f.source.Stream(), Snapshot: f.source.Snapshot(), Reread: f.source.Reread(), Sink: f.sink,
+		Attributor: f.attributor,
 		Controls: &controls{
-			sink: f.sink, bind: f.bind, letters: f.letters, log: f.log, gone: f.gone,
-			ghosts: pipeline.Ghosts{Scan: f.sink.ScanIDs, Missing: f.source.Missing, Write: f.sink, Logger: f.log},
+			sink: f.sink, bind: f.bind, letters: f.letters, log: f.log, gone: f.gone, leave: f.leavesGhosts,
+			ghosts: pipeline.Ghosts{Scan: f.sink.ScanIDs, Missing: f.source.Missing, Archived: f.archived, Write: f.sink, Logger: f.log},
 		},
 		DeadLetters: f.letters, OldestOpen: f.source.OldestOpen,
 		Lanes: l.Lanes, SnapshotWriters: l.SnapshotWriters, BudgetBytes: f.budget,

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -34,10 +35,24 @@ func (a *App) showProgress(ctx context.Context) <-chan struct{} {
 			n := st.Settled()
 			rate := float64(n-last) / time.Since(at).Seconds()
 			last, at = n, time.Now()
-			a.o.Progress.Show(st.line(rate))
+			a.o.Progress.Show(a.line(st, rate))
 		}
 	}()
 	return ended
+}
+
+// line is the progress of flows and rules.
+func (a *App) line(st Status, rate float64) string {
+	var parts []string
+	if len(st.Flows) > 0 {
+		parts = append(parts, st.line(rate))
+	}
+	if r := a.archiver.Load(); r != nil {
+		if text := archiveLine(r.progress()); text != "" {
+			parts = append(parts, text)
+		}
+	}
+	return strings.Join(parts, " | ")
 }
 
 // line is the progress in one line of at most 100 letters or so.

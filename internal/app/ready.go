@@ -14,7 +14,7 @@ func (a *App) ready(ctx context.Context) error {
 			return fmt.Errorf("flow %s: %w", f.cfg.Name, err)
 		}
 	}
-	return nil
+	return a.archiveReady(ctx)
 }
 
 func (f *flowRun) ready(ctx context.Context, maxLag time.Duration) error {

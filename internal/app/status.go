@@ -14,6 +14,8 @@ type Status struct {
 	Version string       `json:"version"`
 	Started time.Time    `json:"started"`
 	Flows   []FlowStatus `json:"flows"`
+	// Archive has the rules of the archive.
+	Archive []ArchiveStatus `json:"archive,omitempty"`
 }
 
 // FlowStatus is the part of one flow.
@@ -35,6 +37,7 @@ func (a *App) Status() Status {
 	for _, f := range a.flows {
 		st.Flows = append(st.Flows, f.status())
 	}
+	st.Archive = a.archiveStatus()
 	return st
 }
 
@@ -105,6 +108,9 @@ func (s Status) Text() string {
 	fmt.Fprintf(&b, "sluice %s, running since %s", s.Version, s.Started.Local().Format(time.DateTime))
 	for _, f := range s.Flows {
 		b.WriteString("\n" + f.text())
+	}
+	for _, r := range s.Archive {
+		b.WriteString("\n" + r.text())
 	}
 	return b.String()
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 // section binds fields that belong together.
@@ -271,19 +269,7 @@ func (d *decoder) filter(p *[]Filter, path string, e entry) {
 		d.fail(e.at, path, "%v", err)
 		return
 	}
-	text, ok := d.object(path, e.value)
-	if !ok {
-		return
+	if raw, text, ok := d.query(path, e.value); ok {
+		*p = append(*p, Filter{Pattern: e.key, Query: raw, text: text})
 	}
-	var doc bson.D
-	if err := bson.UnmarshalExtJSON(text, false, &doc); err != nil {
-		d.fail(e.value.at, path, "isn't Extended JSON of MongoDB, such as {\"status\": \"open\", \"at\": {\"$gte\": {\"$date\": \"2024-01-01T00:00:00Z\"}}}")
-		return
-	}
-	raw, err := bson.Marshal(doc)
-	if err != nil {
-		d.fail(e.value.at, path, "can't be written as BSON: %v", err)
-		return
-	}
-	*p = append(*p, Filter{Pattern: e.key, Query: raw, text: string(text)})
 }

@@ -16,8 +16,14 @@ type Config struct {
 	DeadLetters DeadLetters
 	HTTP        HTTP
 	Limits      Limits
-	// Flows has at least one entry; names are unique.
-	Flows []Flow
+	// S3, Governor and Spool are for Archive.
+	S3       S3
+	Governor Governor
+	Spool    Spool
+	// Flows and Archive have at least one entry together; names are unique in
+	// each. Without flows Search is empty.
+	Flows   []Flow
+	Archive []Archive
 
 	// File is the path of the file it was read from, empty without one.
 	File string
@@ -35,7 +41,7 @@ type MongoDB struct {
 // Redacted returns the connection string without its secrets, fit for logs.
 func (m MongoDB) Redacted() string { return redactURI(m.URI.Reveal()) }
 
-// Search is the cluster that is written to.
+// Search is the cluster that the flows write to.
 type Search struct {
 	// URLs are http or https, without login (that has moved to Auth).
 	URLs []string
@@ -175,6 +181,7 @@ type Render struct {
 // On says what follows from what happens in MongoDB.
 type On struct {
 	Delete      DeletePolicy
+	Archive     ArchivePolicy
 	Drop        DropPolicy
 	HistoryLost LostPolicy
 }

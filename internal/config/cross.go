@@ -49,6 +49,7 @@ func (c *Config) cross(d *decoder) {
 		c.crossFlow(d, f, path)
 	}
 	c.crossIndexes(d)
+	c.crossArchive(d)
 }
 
 func (c *Config) crossSearch(d *decoder) {

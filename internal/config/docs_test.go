@@ -31,11 +31,19 @@ func TestDocsAreFresh(t *testing.T) {
 	}
 }
 
-// TestDocsExampleLoads: the least that works, as documented, works.
-func TestDocsExampleLoads(t *testing.T) {
-	_, rest, _ := strings.Cut(string(Markdown()), "```yaml\n")
-	text, _, _ := strings.Cut(rest, "```")
-	mustLoad(t, text)
+// TestDocsExamplesLoad: the least that works, as documented, works.
+func TestDocsExamplesLoad(t *testing.T) {
+	parts := strings.Split(string(Markdown()), "```yaml\n")
+	if len(parts) != 3 {
+		t.Fatalf("%d examples", len(parts)-1)
+	}
+	for i, part := range parts[1:] {
+		text, _, _ := strings.Cut(part, "```")
+		c := mustLoad(t, text)
+		if len(c.Flows) != 1-i || len(c.Archive) != i {
+			t.Errorf("%d flows, %d rules in\n%s", len(c.Flows), len(c.Archive), text)
+		}
+	}
 }
 
 // TestDocsNameEveryField: nothing is left out of the page and the schema.

@@ -19,8 +19,11 @@ type field struct {
 	Example string
 	// Flag is the flag of the command line that sets it.
 	Flag string
-	// Required: there must be a value.
+	// Required: there must be a value, if the field applies.
 	Required bool
+	// Waived tells whether a Required field may be missing; Or says when, in words.
+	Waived func() bool
+	Or     string
 	// When tells whether the field applies, given its neighbours; WhenDoc says it in words.
 	When    func() bool
 	WhenDoc string
@@ -135,12 +138,13 @@ func (d *decoder) afterwards(path string, f field, given map[string]place, at pl
 		if f.When != nil && !f.When() {
 			d.fail(where, p, "applies only with %s", f.WhenDoc)
 		}
+	case f.Required && (f.When != nil && !f.When() || f.Waived != nil && f.Waived()):
 	case f.Required && f.Into.set == nil && f.Into.fields != nil && !f.Into.list:
 		f.Into.decode(d, p, &node{kind: nodeNull, at: at})
 	case f.Required:
 		hint := ""
-		if f.Flag != "" {
-			hint = " (or " + f.Flag + ")"
+		if or := f.Flag + f.Or; or != "" {
+			hint = " (or " + or + ")"
 		}
 		d.fail(at, p, "is missing%s, for example %s", hint, f.Example)
 	case f.Into.fields != nil && !f.Into.list:

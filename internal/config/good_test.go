@@ -65,6 +65,8 @@ func masked(c *Config) Config {
 	m.MongoDB.URI = Secret(m.MongoDB.Redacted())
 	m.Search.Auth.Password = Secret(m.Search.Auth.Password.String())
 	m.Search.Auth.APIKey = Secret(m.Search.Auth.APIKey.String())
+	m.S3.AccessKey, m.S3.SecretKey = Secret(m.S3.AccessKey.String()), Secret(m.S3.SecretKey.String())
+	m.S3.SessionToken = Secret(m.S3.SessionToken.String())
 	m.HTTP.Token = Secret(m.HTTP.Token.String())
 	return m
 }
@@ -76,10 +78,19 @@ func TestEverythingIsSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := printed(t, mustLoad(t, string(text)))
-	first, _, _ := strings.Cut(out, "- name: orders")
-	for line := range strings.SplitSeq(first, "\n") {
-		if strings.HasSuffix(line, "# default") {
+	flows, rest, _ := strings.Cut(out, "- name: orders")
+	_, rules, _ := strings.Cut(rest, "\narchive:")
+	rule, second, _ := strings.Cut(rules, "- name: second")
+	for line := range strings.SplitSeq(flows+rule, "\n") {
+		name, _, _ := strings.Cut(strings.TrimSpace(line), ":")
+		// What has no effect beside the rest, so that another rule sets it.
+		if strings.HasSuffix(line, "# default") && name != "soak" && name != "shadow" {
 			t.Errorf("still at its default: %s", line)
 		}
 	}
+	each("archive", archiveSpec(new(Archive)), func(path string, f field) {
+		if f.Into.fields == nil && !strings.Contains(rule+second, " "+f.Name+": ") {
+			t.Errorf("%s isn't set", path)
+		}
+	})
 }

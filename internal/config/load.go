@@ -123,7 +123,7 @@ func load(path string, text []byte, over Overrides, look lookup) (*Config, error
 		root.kind = nodeMapping
 	}
 	if root.kind != nodeMapping {
-		r.errs = append(r.errs, root.at.fault("the file must be a map of sections: mongodb, search, flows, …"))
+		r.errs = append(r.errs, root.at.fault("the file must be a map of sections: mongodb, search, flows, archive, …"))
 		return nil, r.errs.sorted()
 	}
 	c, errs := finish(path, root, over, r.errs)
@@ -144,6 +144,7 @@ func finish(path string, root *node, over Overrides, errs Errors) (*Config, Erro
 	}
 	d.section("", spec(c), root, at)
 	c.places = d.places
+	c.completeArchive()
 	c.moveLogin(d)
 	c.cross(d)
 	return c, d.errs

@@ -23,7 +23,12 @@ const intro = "# Configuration\n\n" +
 	"- **Strict:** unknown fields, fields given twice, values of the wrong type and values without effect are errors. " +
 	"Anchors, aliases, merge keys and tags of YAML are not read.\n" +
 	"- **Sizes:** `2MB` is two million bytes, `2MiB` is 2 × 1024 × 1024, a number alone is bytes.\n" +
-	"- **Durations:** `500ms`, `30s`, `5m`, `1h30m`.\n"
+	"- **Durations:** `500ms`, `30s`, `5m`, `1h30m`.\n" +
+	"- **Ages:** `92d`, `2w`, `36h`, `6mo`, `1y`, `1y6mo`, `90min`, or durations of ISO 8601: `P1Y6M`, `PT36H`. " +
+	"`mo` is a month, `min` a minute; days have 24 hours. Months and years are those of the calendar and need a `timezone`: " +
+	"they count back to the start of the day of the same number, or of the last day of a shorter month.\n\n" +
+	"A configuration has `flows`, or `archive` rules, or both. The least that archives:\n\n" +
+	"```yaml\n%s```\n"
 
 // names explains the names of indexes; it ends the page.
 const names = "\n## Names of indexes\n\n" +
@@ -38,7 +43,7 @@ func Markdown() []byte {
 	var b strings.Builder
 	var least strings.Builder
 	minimal(&least, spec(new(Config)), "")
-	fmt.Fprintf(&b, intro, least.String())
+	fmt.Fprintf(&b, intro, least.String(), leastArchive())
 	for _, f := range spec(new(Config)) {
 		markdownSection(&b, f.Name, f)
 	}
@@ -46,19 +51,25 @@ func Markdown() []byte {
 	return []byte(b.String())
 }
 
+// leastArchive is the least that works without flows.
+func leastArchive() string {
+	c := Config{Archive: make([]Archive, 1)}
+	var b strings.Builder
+	minimal(&b, spec(&c), "")
+	minimalEntry(&b, "archive", archiveSpec(new(Archive)), "")
+	return b.String()
+}
+
 // minimal writes the required fields with their examples.
 func minimal(b *strings.Builder, fields []field, indent string) {
 	lead := indent
 	for _, f := range fields {
-		if !f.Required {
+		if !f.Required || f.When != nil && !f.When() || f.Waived != nil && f.Waived() {
 			continue
 		}
 		switch {
 		case f.Into.list:
-			b.WriteString(lead + f.Name + ":\n")
-			var entry strings.Builder
-			minimal(&entry, f.Into.fields(), indent+"    ")
-			b.WriteString(strings.Replace(entry.String(), indent+"    ", indent+"  - ", 1))
+			minimalEntry(b, f.Name, f.Into.fields(), indent)
 		case f.Into.fields != nil:
 			b.WriteString(lead + f.Name + ":\n")
 			minimal(b, f.Into.fields(), indent+"  ")
@@ -68,13 +79,28 @@ func minimal(b *strings.Builder, fields []field, indent string) {
 	}
 }
 
+// minimalEntry writes a list of one entry.
+func minimalEntry(b *strings.Builder, name string, fields []field, indent string) {
+	b.WriteString(indent + name + ":\n")
+	var entry strings.Builder
+	minimal(&entry, fields, indent+"    ")
+	b.WriteString(strings.Replace(entry.String(), indent+"    ", indent+"  - ", 1))
+}
+
 func markdownSection(b *strings.Builder, path string, f field) {
 	fmt.Fprintf(b, "\n## `%s`\n\n%s", path, f.Doc)
 	if f.Into.list {
 		b.WriteString(" A list; each entry has these fields.")
 	}
-	if f.Required {
+	switch {
+	case f.Required && f.WhenDoc != "":
+		fmt.Fprintf(b, " Required with `%s`, and only then.", f.WhenDoc)
+	case f.Required && f.Or != "":
+		fmt.Fprintf(b, " Required, or `%s`.", f.Or)
+	case f.Required:
 		b.WriteString(" Required.")
+	case f.WhenDoc != "":
+		fmt.Fprintf(b, " Only with `%s`.", f.WhenDoc)
 	}
 	b.WriteString("\n\n")
 	var below []field
@@ -110,6 +136,9 @@ func valueCell(f field) string {
 }
 
 func defaultCell(f field) string {
+	if f.Required && f.Or != "" {
+		return "required, or `" + f.Or + "`"
+	}
 	if f.Required {
 		return "required"
 	}
@@ -133,7 +162,7 @@ func docCell(f field) string {
 		if limits, ok := strings.CutPrefix(f.Into.want, "a whole number "); ok {
 			doc += " A whole number " + limits + "."
 		}
-	case "size", "duration":
+	case "size", "duration", "days":
 		span, _, _ := strings.Cut(f.Into.want, ",")
 		span, _, _ = strings.Cut(span, " with its unit")
 		doc += " " + strings.ToUpper(span[:1]) + span[1:] + "."

@@ -71,6 +71,9 @@ func (p *printer) section(path, name string, fields []field) {
 }
 
 func (p *printer) list(path, name string, n int, fields func(i int) []field) {
+	if n == 0 {
+		return
+	}
 	p.line(name + ":")
 	p.indent += 2
 	for i := range n {

@@ -31,7 +31,7 @@ func sectionSchema(fields []field) map[string]any {
 	required := []any{}
 	for _, f := range fields {
 		props[f.Name] = fieldSchema(f)
-		if f.Required {
+		if f.Required && f.When == nil && f.Waived == nil {
 			required = append(required, f.Name)
 		}
 	}

@@ -11,6 +11,9 @@ import (
 
 // spec declares the whole configuration, bound to c.
 func spec(c *Config) []field {
+	archives := func() bool { return len(c.Archive) > 0 }
+	// Who archives alone needs no search engine.
+	searches := func() bool { return len(c.Flows) > 0 || len(c.Archive) == 0 }
 	return []field{
 		{
 			Name: "mongodb", Required: true, Doc: "Where the documents come from.",
@@ -18,6 +21,7 @@ func spec(c *Config) []field {
 		},
 		{
 			Name: "search", Required: true, Doc: "The Elasticsearch or OpenSearch cluster that is written to.",
+			When: searches, WhenDoc: "flows",
 			Into: section(func() []field { return searchSpec(&c.Search) }),
 		},
 		{
@@ -37,10 +41,33 @@ func spec(c *Config) []field {
 			Into: section(func() []field { return limitsSpec(&c.Limits) }),
 		},
 		{
+			Name: "s3", When: archives, WhenDoc: "archive",
+			Doc:  "How object storage is reached, for rules that go to `s3://`. AWS and whatever speaks its protocol.",
+			Into: section(func() []field { return s3Spec(&c.S3) }),
+		},
+		{
+			Name: "governor", When: archives, WhenDoc: "archive",
+			Doc:  "When the archive waits, so that the live database comes first. The reason of a wait is in `/status`.",
+			Into: section(func() []field { return governorSpec(&c.Governor) }),
+		},
+		{
+			Name: "spool", When: archives, WhenDoc: "archive",
+			Doc:  "Where packs are made before they are uploaded. What is there can be lost: nothing is deleted before it is in the archive.",
+			Into: section(func() []field { return spoolSpec(&c.Spool) }),
+		},
+		{
 			Name: "flows", Required: true, Example: "flows: [{name: shop, namespaces: [shop.orders]}]",
+			Waived: archives, Or: "archive",
 			Doc:   "What is brought where. Each flow has a position of its own.",
 			Into:  sections(&c.Flows, flowSpec),
 			Check: func() error { return someFlows(c.Flows) },
+		},
+		{
+			Name: "archive", Example: "archive: [{name: old, namespace: shop.orders, field: created_at, older_than: 92d, to: s3://bucket/shop}]",
+			Doc: "Rules of what has grown old: it goes to object storage, is read back and checked there, " +
+				"and only then deleted from MongoDB. `sluice archive plan` shows first what would happen.",
+			Into:  sections(&c.Archive, archiveSpec),
+			Check: func() error { return notEmpty(c.Archive, "give at least one rule") },
 		},
 	}
 }

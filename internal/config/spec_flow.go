@@ -146,6 +146,11 @@ func onSpec(o *On) []field {
 			Doc: "A document was deleted: `remove` it from the index, `keep` it, or keep it and `mark` it as deleted.",
 		},
 		{
+			Name: "archive", Into: choice(&o.Archive, ArchiveRemove, ArchiveKeep, ArchiveMark), Default: "remove", Example: "mark",
+			Doc: "The archive deleted a document: `remove` it from the index, `keep` it, or keep it and `mark` it with " +
+				"`archived: {at, rule, object}`. What a user deletes follows `delete`.",
+		},
+		{
 			Name: "drop", Into: choice(&o.Drop, DropIgnore, DropDocuments, DropIndex), Default: "delete_documents",
 			Example: "delete_documents",
 			Doc:     "A collection was dropped: `ignore` that, `delete_documents` of it, or `delete_index`.",

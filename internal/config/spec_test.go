@@ -86,10 +86,12 @@ func countLeaves(t reflect.Type) int {
 			continue
 		}
 		inner := f.Type
-		if inner.Kind() == reflect.Slice && inner.Elem() == reflect.TypeFor[Flow]() {
+		if inner.Kind() == reflect.Slice && (inner.Elem() == reflect.TypeFor[Flow]() || inner.Elem() == reflect.TypeFor[Archive]()) {
 			inner = inner.Elem()
 		}
-		if inner.Kind() == reflect.Struct {
+		// A value of its own, whatever it is made of.
+		value := inner == reflect.TypeFor[Age]() || inner == reflect.TypeFor[Floor]() || inner == reflect.TypeFor[Query]()
+		if inner.Kind() == reflect.Struct && !value {
 			n += countLeaves(inner)
 			continue
 		}
@@ -158,6 +160,10 @@ func TestMessagesQuoteWithCare(t *testing.T) {
 func textWith(path []string, value string) string {
 	values := map[string]string{"mongodb.uri": "mongodb://h", "search.urls": "[\"http://h:9200\"]", "flows.name": "shop", "flows.namespaces": "[shop.orders]"}
 	target := strings.Join(path, ".")
+	if path[0] == "archive" || path[0] == "s3" || path[0] == "governor" || path[0] == "spool" {
+		values["archive.name"], values["archive.namespace"], values["archive.field"] = "old", "shop.orders", "at"
+		values["archive.older_than"], values["archive.to"] = "92d", "s3://bucket/p"
+	}
 	values[target] = value
 	var b strings.Builder
 	var write func(prefix, indent string, fields []field)

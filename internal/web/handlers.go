@@ -28,7 +28,10 @@ const index = `sluice
 /metrics  for Prometheus
 /healthz  is the process alive
 /readyz   does everything run, and if not, why
-/status   what each flow is doing, as JSON
+/status   what each flow and rule is doing, as JSON
+
+POST /archive/pause?rule=NAME   lets a rule of the archive pause (all without a name)
+POST /archive/resume?rule=NAME  lets it go on
 `
 
 // handler routes and guards.
@@ -38,13 +41,18 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET "+alivePath, func(w http.ResponseWriter, _ *http.Request) { s.text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /status", s.status)
+	if s.o.Archive != nil {
+		mux.HandleFunc("POST /archive/pause", s.pause)
+		mux.HandleFunc("POST /archive/resume", s.resume)
+	}
 	if s.o.Registry != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(s.o.Registry, promhttp.HandlerOpts{
 			ErrorLog: slog.NewLogLogger(s.o.Logger.Handler(), slog.LevelWarn), ErrorHandling: promhttp.ContinueOnError,
 			MaxRequestsInFlight: 8, Timeout: readTimeout,
 		}))
 	}
-	return headers(s.guard(mux))
+	// What changes something is not for pages of other sites.
+	return headers(s.guard(http.NewCrossOriginProtection().Handler(mux)))
 }
 
 // headers keeps answers out of caches and from being taken for pages.
@@ -124,6 +132,28 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	s.write(w, string(body)+"\n")
+}
+
+func (s *Server) pause(w http.ResponseWriter, r *http.Request) {
+	rule := r.URL.Query().Get("rule")
+	s.commanded(w, rule, "paused", s.o.Archive.Pause(rule, r.URL.Query().Get("reason")))
+}
+
+func (s *Server) resume(w http.ResponseWriter, r *http.Request) {
+	rule := r.URL.Query().Get("rule")
+	s.commanded(w, rule, "resumed", s.o.Archive.Resume(rule))
+}
+
+// commanded answers a command about one rule, or about all.
+func (s *Server) commanded(w http.ResponseWriter, rule, what string, err error) {
+	if err != nil {
+		s.text(w, http.StatusNotFound, err.Error()+"\n")
+		return
+	}
+	if rule == "" {
+		rule = "all rules"
+	}
+	s.text(w, http.StatusOK, what+": "+rule+"\n")
 }
 
 func (s *Server) text(w http.ResponseWriter, code int, body string) {

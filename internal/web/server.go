@@ -38,8 +38,18 @@ type Options struct {
 	// Ready returns nil, or why not. Called from several goroutines; its
 	// context ends after readyTimeout.
 	Ready func(context.Context) error
+	// Archive, if not nil, is paused and resumed by /archive/pause and
+	// /archive/resume.
+	Archive Pauser
 	// Logger gets what goes wrong with the server itself; nil: nothing does.
 	Logger *slog.Logger
+}
+
+// Pauser pauses rules of the archive, all of them with "", until Resume. Called
+// from several goroutines. An error is that there is no such rule.
+type Pauser interface {
+	Pause(rule, reason string) error
+	Resume(rule string) error
 }
 
 // Server is the HTTP server. Start and Stop are called once each, in order.

@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"sluice/internal/archive"
+)
+
+// archiveMemory is what archiving may take beside the queues of the flows.
+const archiveMemory = 32 << 20
+
+// ArchiveStatus is the part of one rule of the archive.
+type ArchiveStatus struct {
+	Rule string `json:"rule"`
+	// Paused says why the rule pauses, "" if it does not: told to by a user, or
+	// outside of its windows.
+	Paused string `json:"paused,omitempty"`
+	// Collections are those that it has worked on since the start.
+	Collections []archive.Progress `json:"collections"`
+	// Last is what its last run came to, on each collection.
+	Last []ArchiveReport `json:"last,omitempty"`
+}
+
+// runArchive runs the rules of the configuration until drain is closed or ctx is
+// done; with Once each of them once.
+func (a *App) runArchive(ctx context.Context, drain <-chan struct{}) (err error) {
+	r, err := newArchiver(ctx, ArchiveOptions{Config: a.o.Config, Logger: a.o.Logger}, a.archiveMetrics)
+	if err != nil {
+		return fmt.Errorf("archive: %w", err)
+	}
+	defer func() {
+		closeCtx, done := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
+		defer done()
+		err = errors.Join(err, r.close(closeCtx))
+	}()
+	if err := r.db.EnsureIndexes(ctx); err != nil {
+		return err
+	}
+	a.archiver.Store(r)
+	if !a.o.Once {
+		return r.serve(ctx, drain)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-drain:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	for _, rule := range r.rules {
+		if _, e := r.run(ctx, rule); e != nil && ctx.Err() == nil {
+			err = errors.Join(err, e)
+		}
+	}
+	return err
+}
+
+// Pause lets the rule of that name, or all with "", pause until Resume, at the
+// next moment at which that is safe. reason is shown. It is safe at any time.
+func (a *App) Pause(rule, reason string) error {
+	r := a.archiver.Load()
+	if r == nil {
+		return errNoArchive
+	}
+	return r.pause(rule, reason)
+}
+
+// Resume ends Pause.
+func (a *App) Resume(rule string) error {
+	r := a.archiver.Load()
+	if r == nil {
+		return errNoArchive
+	}
+	return r.resume(rule)
+}
+
+var errNoArchive = errors.New("no rule of the archive runs here")
+
+// archiveStatus is what each rule does; nil before they were opened.
+func (a *App) archiveStatus() []ArchiveStatus {
+	r := a.archiver.Load()
+	if r == nil {
+		return nil
+	}
+	all := make([]ArchiveStatus, 0, len(r.rules))
+	for _, one := range r.rules {
+		all = append(all, one.status())
+	}
+	return all
+}
+
+func (r *ruleRun) status() ArchiveStatus {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st := ArchiveStatus{Rule: r.cfg.Name, Paused: r.user, Collections: r.runner.Progress(), Last: r.last}
+	if st.Paused == "" {
+		st.Paused = r.window
+	}
+	return st
+}
+
+// archiveReady is nil when the rules were opened and MongoDB answers.
+func (a *App) archiveReady(ctx context.Context) error {
+	if len(a.o.Config.Archive) == 0 {
+		return nil
+	}
+	r := a.archiver.Load()
+	if r == nil {
+		return errors.New("the rules of the archive are not open")
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	_, _, err := r.db.ServerTime(ctx)
+	return err
+}
+
+// text is the status for people.
+func (s ArchiveStatus) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "rule %s", s.Rule)
+	if s.Paused != "" {
+		b.WriteString(": paused, " + s.Paused)
+	}
+	for _, p := range s.Collections {
+		fmt.Fprintf(&b, "\n  %s: %s, %d of %d archived, %d deleted, %d changed, %d gone", p.NS, p.State, p.Uploaded, p.Expected, p.Deleted, p.Changed, p.Gone)
+		if p.Wait != "" {
+			b.WriteString("\n    waits: " + p.Wait)
+		}
+		if p.Error != "" {
+			b.WriteString("\n    error: " + p.Error)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,166 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"sluice/internal/archive"
+	"sluice/internal/archive/restore"
+	"sluice/internal/cold"
+	"sluice/internal/config"
+	"sluice/internal/flow"
+	"sluice/internal/mongo/archivedb"
+)
+
+// Restored counts what became of the documents of a restore.
+type Restored = restore.Report
+
+// OutcomeLive chooses documents that were only copied, and are live for all that
+// the archive knows.
+const OutcomeLive = "live"
+
+// Restore brings documents back (rule A8). The counts are of use after an error
+// too: they are of what was done before. The same restore again goes on where
+// this one ended.
+func Restore(ctx context.Context, o ArchiveOptions, r RestoreOptions) (Restored, error) {
+	total := Restored{DryRun: r.DryRun}
+	db, err := o.openDB(ctx)
+	if err != nil {
+		return total, err
+	}
+	defer closeDB(ctx, db)
+	all, release, err := o.shelves(ctx)
+	defer release()
+	if err != nil {
+		return total, err
+	}
+	pace := o.governorOptions(config.RuleLimits{DocsPerSecond: r.Rate}, db)
+	for _, s := range all {
+		left := int64(r.Limit) - total.Found - total.Skipped
+		if r.Limit > 0 && left <= 0 {
+			break
+		}
+		part := restore.Options{
+			Query: r.query(s.rule), IDs: r.IDs, Doc: r.Query, Into: r.Into, OnConflict: cold.OnConflict(r.OnConflict),
+			Outcomes: outcomes(r.Outcomes), DryRun: r.DryRun, Thaw: r.Thaw, HoldFor: o.holdFor(s),
+		}
+		if r.Limit > 0 {
+			part.Limit = left
+		}
+		rep, err := restore.Run(ctx, restore.Deps{
+			Shelf: s.Shelf, Live: liveDB{db}, Holds: db, Runs: finisher{o}, Pacer: archive.NewGovernor(pace),
+			Journal: restoreNotes{db}, Logger: o.logger(),
+		}, part)
+		sum(&total, rep)
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+func outcomes(names []string) []cold.Outcome {
+	var all []cold.Outcome
+	for _, n := range names {
+		if n == OutcomeLive {
+			n = ""
+		}
+		all = append(all, cold.Outcome(n))
+	}
+	return all
+}
+
+// holdFor is the longest hold of the rules that put packs there.
+func (o *ArchiveOptions) holdFor(s shelfOf) time.Duration {
+	var hold time.Duration
+	for i := range o.Config.Archive {
+		if a := &o.Config.Archive[i]; s.rule == "" || s.rule == a.Name {
+			hold = max(hold, a.HoldRestored)
+		}
+	}
+	return hold
+}
+
+// sum adds the counts of one place.
+func sum(to *Restored, r Restored) {
+	to.Found += r.Found
+	to.Packs += r.Packs
+	to.Bytes += r.Bytes
+	to.Inserted += r.Inserted
+	to.Replaced += r.Replaced
+	to.Equal += r.Equal
+	to.Conflicts += r.Conflicts
+	to.Duplicates += r.Duplicates
+	to.Refused += r.Refused
+	to.Resumed = to.Resumed || r.Resumed
+	to.Skipped += r.Skipped
+	to.Left = append(to.Left, r.Left...)
+	to.Troubles = append(to.Troubles, r.Troubles...)
+}
+
+// liveDB is MongoDB's side as a restore wants it.
+type liveDB struct{ *archivedb.DB }
+
+// EnsureCollection makes a collection that is missing.
+func (d liveDB) EnsureCollection(ctx context.Context, ns flow.Namespace, options bson.Raw, indexes []bson.Raw) ([]string, error) {
+	done, err := d.DB.EnsureCollection(ctx, ns, options, indexes)
+	return done.Left, err
+}
+
+// restoreNotes keeps bookmarks among the archive's rows.
+type restoreNotes struct{ db *archivedb.DB }
+
+// LoadRestore reads a bookmark.
+func (n restoreNotes) LoadRestore(ctx context.Context, key string) (restore.Bookmark, error) {
+	var b restore.Bookmark
+	err := n.db.LoadNote(ctx, key, &b)
+	return b, err
+}
+
+// SaveRestore writes a bookmark; the zero one removes it.
+func (n restoreNotes) SaveRestore(ctx context.Context, key string, b restore.Bookmark) error {
+	if b == (restore.Bookmark{}) {
+		return n.db.SaveNote(ctx, key, nil)
+	}
+	return n.db.SaveNote(ctx, key, b)
+}
+
+// finisher ends the open runs of a rule before its documents come back.
+type finisher struct{ o ArchiveOptions }
+
+// Finish goes on with what runs of the rule have left, and begins none. A rule
+// that is not configured any more can't be finished, and is left alone.
+func (f finisher) Finish(ctx context.Context, rule, ns string) error {
+	o := f.o
+	o.Rules = []string{rule}
+	if !slices.ContainsFunc(o.Config.Archive, func(a config.Archive) bool { return a.Name == rule }) {
+		o.logger().Warn("what runs of the rule have left can't be finished: it is not configured any more", "rule", rule)
+		return nil
+	}
+	a, err := newArchiver(ctx, o, nil)
+	if err != nil {
+		return err
+	}
+	name, _ := flow.ParseNamespace(ns)
+	enough := errors.New("no new run is wanted")
+	r := a.rules[0]
+	runner := archive.NewRunner(r.deps, archive.Options{Edge: func(_ context.Context, edge string) error {
+		if edge == archive.StepRun+":before" {
+			return enough
+		}
+		return nil
+	}})
+	_, err = runner.Run(ctx, archiveRule(r.cfg, name))
+	if errors.Is(err, enough) || errors.Is(err, archive.ErrRefused) {
+		err = nil
+	}
+	if err != nil {
+		err = fmt.Errorf("finish the runs of rule %s: %w", rule, err)
+	}
+	return errors.Join(err, a.close(ctx))
+}
