@@ -98,7 +98,7 @@ func ofDocuments() map[string]conflict {
 		},
 		"share": {
 			rule: func(r *Rule) { r.MaxShare = 0.5 },
-			code: RefuseShare, what: "9 of 9 documents (100.0 %)", cure: "maximum_share",
+			code: RefuseShare, what: "9 of 9 documents (100.0 %)", cure: "max_share",
 			fixed: func(r *Rule) { r.MaxShare = 1 },
 		},
 		"clock ahead": {
@@ -117,12 +117,12 @@ func ofDocuments() map[string]conflict {
 		"collation": {
 			survey: func(s *cold.Survey) { s.Collation = true },
 			rule:   func(r *Rule) { r.WithoutTransactions = true },
-			code:   RefuseCollation, what: "default collation", cure: "transactions: true",
+			code:   RefuseCollation, what: "default collation", cure: "compare: transaction",
 			fixed: func(r *Rule) { r.WithoutTransactions = false },
 		},
 		"standalone": {
 			survey: func(s *cold.Survey) { s.Transactions = false },
-			code:   RefuseStandalone, what: "no transactions", cure: "transactions: false",
+			code:   RefuseStandalone, what: "no transactions", cure: "compare: document",
 			fixed: func(r *Rule) { r.WithoutTransactions = true },
 		},
 	}

@@ -104,7 +104,7 @@ func future(rule Rule, sel cold.Selection, s cold.Survey) (Refusal, bool) {
 func minAge(rule Rule, sel cold.Selection, s cold.Survey) (Refusal, bool) {
 	return Refusal{
 		RefuseMinAge, fmt.Sprintf("the cutoff %s is younger than the minimum age of %v", stamp(sel.Before), rule.MinAge),
-		"Raise older_than, or lower minimum_age if documents of that age really are to go.",
+		"Raise older_than, or lower min_age if documents of that age really are to go.",
 	}, rule.MinAge > 0 && sel.Before.After(s.ServerTime.Add(-rule.MinAge)) && sel.Before.Before(s.ServerTime)
 }
 
@@ -134,7 +134,7 @@ func types(rule Rule, _ cold.Selection, s cold.Survey) (Refusal, bool) {
 	}
 	return Refusal{
 		RefuseTypes, fmt.Sprintf("%s is no %s in some documents, and those would never be archived (%s)", rule.Field, rule.Kind, census(s)),
-		fmt.Sprintf("Convert them (to find them: {%q: {$type: [%s]}}), leave them out by the filter, choose another kind of field, or allow mixed types for this rule.",
+		fmt.Sprintf("Convert them (to find them: {%q: {$type: [%s]}}), leave them out by the filter, choose another kind of field, or leave them where they are (mixed_types: skip).",
 			rule.Field, strings.Join(quoted, ", ")),
 	}, len(wrong) > 0 && !rule.AllowMixed
 }
@@ -155,7 +155,7 @@ func share(rule Rule, _ cold.Selection, s cold.Survey) (Refusal, bool) {
 	return Refusal{
 		RefuseShare, fmt.Sprintf("%d of %d documents (%.1f %%) are old, more than the %.1f %% that one run may take",
 			s.Count, s.Total, part*100, rule.MaxShare*100),
-		"If that is right (a first run often takes much), raise maximum_share for it; else check field, older_than and filter.",
+		"If that is right (a first run often takes much), raise max_share for it; else check field, older_than and filter.",
 	}, rule.MaxShare > 0 && part > rule.MaxShare
 }
 
@@ -176,14 +176,14 @@ func sharded(rule Rule, _ cold.Selection, s cold.Survey) (Refusal, bool) {
 func collation(rule Rule, _ cold.Selection, s cold.Survey) (Refusal, bool) {
 	return Refusal{
 		RefuseCollation, fmt.Sprintf("%s has a default collation, under which a comparison without transactions takes different texts for equal", rule.NS),
-		"Delete in transactions (transactions: true, on a replica set), or only copy (delete: false).",
+		"Delete in transactions (compare: transaction, on a replica set), or only copy (delete: false).",
 	}, s.Collation && deletes(rule) && (!s.Transactions || rule.WithoutTransactions)
 }
 
 func standalone(rule Rule, _ cold.Selection, s cold.Survey) (Refusal, bool) {
 	return Refusal{
 		RefuseStandalone, "the deployment has no transactions (a standalone server), so a document can't be compared and deleted in one",
-		"Make it a replica set (one member is enough), or set transactions: false for the rule, with the limits that the documentation tells.",
+		"Make it a replica set (one member is enough), or set compare: document for the rule, with the limits that the documentation tells.",
 	}, !s.Transactions && deletes(rule) && !rule.WithoutTransactions
 }
 

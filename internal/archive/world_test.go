@@ -554,7 +554,10 @@ func (d *fakeDeletion) transact(next int, doomed []cold.Doomed) ([]cold.Fate, er
 		case !ok:
 			fates[i].Outcome = cold.Gone
 			row.Gone++
-		case !same || !inside(doc, d.g.Selection, cold.Bounds{}):
+		case same && !inside(doc, d.g.Selection, cold.Bounds{}):
+			// MongoDB's side takes that for a bug, and nothing is deleted.
+			return nil, &flow.Error{Op: "delete", Class: flow.Fatal, Err: errors.New("what was archived is not old")}
+		case !same:
 			fates[i].Outcome = cold.Changed
 			row.Changed++
 		default:
