@@ -61,6 +61,7 @@ func (j *job) advance(ctx context.Context, w *work) error {
 }
 
 func (j *job) upload(ctx context.Context, w *work) error {
+	defer j.spent(&j.report.Phases.Upload, nil, time.Now())
 	place, err := j.place(ctx, w.pack)
 	if err != nil {
 		return err
@@ -81,6 +82,7 @@ func (j *job) upload(ctx context.Context, w *work) error {
 
 // verify reads the object back, and decodes it.
 func (j *job) verify(ctx context.Context, w *work) error {
+	defer j.spent(&j.report.Phases.Verify, nil, time.Now())
 	place, err := j.place(ctx, w.pack)
 	if err != nil {
 		return err
@@ -93,6 +95,7 @@ func (j *job) verify(ctx context.Context, w *work) error {
 // commit puts the manifest beside the object: from here on the pack is part of
 // the archive.
 func (j *job) commit(ctx context.Context, w *work) error {
+	defer j.spent(&j.report.Phases.Commit, nil, time.Now())
 	place, err := j.place(ctx, w.pack)
 	if err != nil {
 		return err
@@ -141,6 +144,7 @@ func (j *job) mayDelete(w *work) bool {
 
 // settle writes the outcomes into the bucket.
 func (j *job) settle(ctx context.Context, w *work) error {
+	defer j.spent(&j.report.Phases.Delete, nil, time.Now())
 	place, err := j.place(ctx, w.pack)
 	if err != nil {
 		return err

@@ -62,6 +62,9 @@ func (o *GovernorOptions) fill() {
 	}
 }
 
+// firstLook is how often others ask whether the first verdict is there.
+const firstLook = 10 * time.Millisecond
+
 // Governor lets the archive work as fast as the live database bears. It is safe
 // from several goroutines, has none of its own, and is one for all rules on a
 // database: it asks about the load while somebody waits, at most once per
@@ -73,6 +76,7 @@ type Governor struct {
 	paused  string // by Pause: why
 	verdict verdict
 	asked   time.Time
+	looked  bool    // there is a verdict
 	share   float64 // of the full rate that pressure leaves
 	peak    float64 // documents per second, seen without pressure
 	passed  float64 // documents since the last question
@@ -172,6 +176,8 @@ func (g *Governor) wait(ctx context.Context, take func() time.Duration) error {
 		switch {
 		case g.paused != "" || g.verdict.stop:
 			d = g.o.Interval
+		case !g.looked: // another caller is asking for the first time
+			d = min(firstLook, g.o.Interval)
 		default:
 			d = min(take(), g.o.Interval)
 			g.pacing = d > 0
@@ -208,10 +214,10 @@ func (g *Governor) ask(ctx context.Context) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if v.reason != g.verdict.reason && (v.stop || g.verdict.stop) {
+	if v.stop != g.verdict.stop { // the reason has numbers in it that move all the time
 		g.tell(v)
 	}
-	g.verdict = v
+	g.verdict, g.looked = v, true
 	if !first {
 		g.adapt(v, g.passed/took.Seconds())
 	}

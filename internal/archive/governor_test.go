@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -222,6 +223,31 @@ func TestA7AsksOncePerInterval(t *testing.T) {
 		}
 		if n < 9 || n > 12 {
 			t.Errorf("asked %d times in 10 s", n)
+		}
+	})
+}
+
+// Who comes while another asks for the first time waits for the answer.
+func TestA7NobodyPassesBeforeTheFirstLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGovernor(GovernorOptions{MaxLag: time.Second, Load: func(context.Context) (cold.Load, error) {
+			time.Sleep(100 * time.Millisecond)
+			return cold.Load{LagKnown: true, Lag: time.Hour}, nil
+		}})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		var passed atomic.Int32
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				if g.Wait(ctx, 1, 1) == nil {
+					passed.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if n := passed.Load(); n > 0 {
+			t.Errorf("%d passed while the lag was an hour", n)
 		}
 	})
 }

@@ -189,7 +189,7 @@ func TestA6PlanTells(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if plan.Count != 500_000 || plan.Bytes != 1_000_000_000 || plan.Share != 0.5 || plan.Ratio != 50 || plan.Objects != 3 ||
+		if plan.Count != 500_000 || plan.Bytes != 1_000_000_000 || plan.Share != 0.5 || plan.Ratio != 50 || plan.Objects != 5 ||
 			plan.Took < 20*time.Second || plan.Took > 2*time.Minute || plan.Cost.USDPerMonth <= 0 || plan.Refused() {
 			t.Errorf("%+v", plan)
 		}

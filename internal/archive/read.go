@@ -60,7 +60,9 @@ func (j *job) scan(sel cold.Selection, b cold.Bounds) source {
 		}
 		defer func() { cur.Close(context.WithoutCancel(ctx)) }()
 		for {
+			begun := time.Now()
 			r, err := cur.Next(ctx)
+			j.spent(&j.report.Phases.Read, &j.report.Phases.Pack, begun)
 			if errors.Is(err, io.EOF) {
 				return nil
 			} else if err != nil {
@@ -90,6 +92,7 @@ func (j *job) lane(ctx context.Context, sel cold.Selection, inOrder bool, src so
 	})
 	g.Go(func() error {
 		defer close(ready)
+		defer j.spent(&j.report.Phases.Pack, nil, time.Now())
 		b := &builder{job: j, runOf: j.runRow(), sel: sel, path: strings.Split(sel.Field, "."), ready: ready}
 		defer b.drop()
 		if err := src(ctx, func(r cold.Read) error { return b.take(ctx, r) }); err != nil {
@@ -236,8 +239,8 @@ func (b *builder) begin(ctx context.Context) error {
 	return nil
 }
 
-// serverNow is the server's time, as far as ours has gone on since the start.
-func (j *job) serverNow() time.Time { return j.now.Add(time.Since(j.prog.since)) }
+// serverNow is the server's time, as far as ours has gone on since it was asked.
+func (j *job) serverNow() time.Time { return j.now.Add(time.Since(j.asked)) }
 
 // finish closes the pack, and hands it on when the one before is done.
 func (b *builder) finish(ctx context.Context) error {
@@ -268,10 +271,12 @@ func (b *builder) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	begun := time.Now()
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case b.ready <- w:
+		b.spent(nil, &b.report.Phases.Pack, begun)
 		b.pack, b.file, b.w = nil, nil, nil
 		return nil
 	}

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"time"
 
@@ -18,6 +19,7 @@ func (j *job) txn(*work) bool { return j.survey.Transactions && !j.rule.WithoutT
 // remove deletes what still is what was archived, from the manifest's keys, from
 // where the stored row says that it stopped.
 func (j *job) remove(ctx context.Context, w *work) error {
+	defer j.spent(&j.report.Phases.Delete, nil, time.Now())
 	defer w.file.remove()
 	sel, err := selectionOf(*w.run)
 	if err != nil {
@@ -50,7 +52,7 @@ func (j *job) removeAll(ctx context.Context, w *work, place Place, del Deletion)
 	order := pack.DeleteOrder(w.manifest.Entries)
 	docs := j.docs(w, place)
 	for w.pack.Next < len(order) {
-		end := min(w.pack.Next+j.opts.DeleteBatch, len(order))
+		end := w.pack.Next + batchOf(w.manifest.Entries, order[w.pack.Next:], j.opts.DeleteBatch)
 		if err := j.deps.Governor.WaitDelete(ctx, end-w.pack.Next); err != nil {
 			return err
 		}
@@ -63,6 +65,20 @@ func (j *job) removeAll(ctx context.Context, w *work, place Place, del Deletion)
 		}
 	}
 	return nil
+}
+
+// deleteBytes bounds what a transaction reads again, beyond its first document.
+const deleteBytes = 16 << 20
+
+// batchOf is how many documents the next transaction takes.
+func batchOf(entries []cold.Entry, order []int32, most int) int {
+	bytes := 0
+	for i, n := range order[:min(most, len(order))] {
+		if bytes += int(entries[n].Size); bytes > deleteBytes && i > 0 {
+			return i
+		}
+	}
+	return min(most, len(order))
 }
 
 // tries of one batch that met what passes, an election for one.
@@ -150,6 +166,7 @@ func (j *job) doomed(ctx context.Context, w *work, order []int32, docs docSource
 		batch[i].Hash = cold.Hash{}
 		if docs != nil {
 			batch[i].Doc = bson.Raw{5, 0, 0, 0, 0}
+			batch[i].Hash = sha256.Sum256(batch[i].Doc)
 		}
 	}
 	return batch, nil

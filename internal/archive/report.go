@@ -33,6 +33,8 @@ type Report struct {
 	// not fit for a pack.
 	Held    int64 `json:"held"`
 	Skipped int64 `json:"skipped"`
+	// Phases tells where the time went.
+	Phases Phases `json:"phases"`
 }
 
 // refused makes an error of the refusals.

@@ -17,7 +17,7 @@ const (
 	DefaultBatchDocs  = 10_000
 	DefaultBatchBytes = 16 << 20
 	DefaultPackBytes  = 128 << 20
-	DefaultPackDocs   = 250_000
+	DefaultPackDocs   = 100_000
 	DefaultPackWait   = 15 * time.Minute
 	// DeleteBatch is the number of documents of one delete transaction.
 	DeleteBatch = 1000

@@ -198,6 +198,13 @@ func TestA2ShadowDeletesNothing(t *testing.T) {
 }
 
 func TestA8HeldKeysStay(t *testing.T) {
+	plain := rule()
+	plain.WithoutTransactions = true
+	t.Run("transactions", func(t *testing.T) { heldKeysStay(t, rule()) })
+	t.Run("without transactions", func(t *testing.T) { heldKeysStay(t, plain) })
+}
+
+func heldKeysStay(t *testing.T, rule Rule) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(20)
 		w.holds[3] = true
@@ -210,7 +217,7 @@ func TestA8HeldKeysStay(t *testing.T) {
 			return nil
 		})
 		time.Sleep(time.Second)
-		rep := run(t, w, r, rule())
+		rep := run(t, w, r, rule)
 		ids := w.ids()
 		if len(ids) != 2 || ids[0] != 3 || ids[1] != 15 || rep.Held != 1 {
 			t.Errorf("live are %v, held %d", ids, rep.Held)

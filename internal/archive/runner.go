@@ -48,7 +48,8 @@ type job struct {
 	lease *lease.Lease
 	fence int64
 	need  time.Duration
-	now   time.Time // the server's, at the start
+	now   time.Time // the server's, once the lease was ours
+	asked time.Time // the same moment by our clock
 	dir   string
 	log   *slog.Logger
 	prog  *tally
@@ -137,6 +138,7 @@ func (j *job) work(ctx context.Context) error {
 	if j.now, _, err = j.deps.DB.ServerTime(ctx); err != nil {
 		return err
 	}
+	j.asked = time.Now()
 	j.prog.state("finishing earlier runs")
 	if err := j.recover(ctx); err != nil {
 		return err

@@ -547,6 +547,9 @@ func (d *fakeDeletion) transact(next int, doomed []cold.Doomed) ([]cold.Fate, er
 		doc, ok := d.live[id]
 		same := cold.Hash(sha256.Sum256(doc)) == x.Hash
 		if !d.g.Transactions {
+			if x.Hash != sha256.Sum256(x.Doc) {
+				return nil, &flow.Error{Op: "delete", Class: flow.Fatal, Err: errors.New("not the document of the manifest")}
+			}
 			same = bytes.Equal(doc, x.Doc)
 		}
 		fates[i] = cold.Fate{Entry: x.Entry, Outcome: cold.Deleted}

@@ -42,11 +42,18 @@ type benchCase struct {
 func cases() []benchCase {
 	return []benchCase{
 		{"transcode", (*bench).transcode},
+		{"pack", (*bench).pack},
 		{"snapshot-discard", (*bench).snapshotDiscard},
 		{"stream-inserts", (*bench).streamInserts},
 		{"stream-updates", (*bench).streamUpdates},
 		{"engine", (*bench).intoEngine},
 		{"latency", (*bench).idleLatency},
+		{"deletes", (*bench).deletes},
+		{"restores", (*bench).restores},
+		{"archive-end-to-end", (*bench).archiveEndToEnd},
+		{"archive-restore", (*bench).archiveRestore},
+		{"archive-linear", (*bench).archiveLinear},
+		{"archive-memory", (*bench).archiveMemory},
 		{"memory-small", (*bench).memorySmall},
 		{"memory-large", (*bench).memoryLarge},
 	}

@@ -52,6 +52,8 @@ type result struct {
 	Queries, Stream int64
 	// Micros are single latencies through sluice, Bare those of the bare calls.
 	Micros, Bare []int64
+	// Phases are the parts of a run; they may overlap.
+	Phases []phase
 	// RSSMiB is the peak of resident memory.
 	RSSMiB float64
 
@@ -74,6 +76,8 @@ func pieces() map[string]piece {
 	return map[string]piece{
 		"raw-find": rawFind, "raw-stream": rawStream, "loader": loader,
 		"sluice-snapshot": sluiceSnapshot, "sluice-stream": sluiceStream, "latency": latency,
+		"delete-one": deleteOne, "sluice-delete": sluiceDelete, "insert-many": insertMany, "sluice-restore": sluiceRestore,
+		"go-chive": goChive, "sluice-archive": sluiceArchive, "insert-old": insertOld, "sluice-restore-archive": sluiceRestoreArchive,
 	}
 }
 

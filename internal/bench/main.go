@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"syscall"
 )
 
 func main() {
@@ -35,7 +36,7 @@ func run() int {
 	scale := flag.Float64("scale", 1, "size of the data, 1 is the full size")
 	profile := flag.String("profile", "", "folder for CPU and heap profiles of what is measured")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *child != "" {
 		return runChild(ctx, *child, *params)

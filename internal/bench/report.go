@@ -32,7 +32,7 @@ func (b *bench) told(what string, got float64, detail string, args ...any) {
 
 func number(v float64) string {
 	if v >= 10 {
-		return fmt.Sprintf("%.0f", v)
+		return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0")
 	}
 	return fmt.Sprintf("%.2f", v)
 }
@@ -74,6 +74,8 @@ it fails when a bound is missed.
 - "Discarding" means that everything is done up to the HTTP request, bulk bodies
   are built and read to their end, and each action is answered by a transport in
   the process that throws them away.
+- The archive runs as ` + "`sluice archive run --once`" + ` would, but for the governor,
+  which does not mind here what benchmarks before have left in oplog and cache.
 - Documents: small 269 bytes with 15 fields, medium 1,525 bytes (an order with
   nested lines), wide 5,329 bytes with 300 fields, large 15,022 bytes (long text,
   100 random doubles). Equal numbers give equal bytes on every machine.
@@ -86,6 +88,11 @@ it fails when a bound is missed.
 | stream of updates | the same with ` + "`fullDocument: updateLookup`" + ` |
 | into the engine | a loader with all bodies in memory, which sends the same lines in bodies of the same size, by the same request, over as many connections, into an index with the same settings. The engine's CPU is read when both have refreshed and merges have ended |
 | latency | insert with the server's default write concern (majority), then index the document by HTTP: the two calls alone, one after the other |
+| pack, unpack | go-chive's way: the driver decodes to maps, encodes them as one document, gzip of the standard library |
+| archive, end to end | go-chive's loop without its timers: 2,000 documents decoded, written as one document to a file, tar and gzip, copied to a directory, a ` + "`DeleteOne`" + ` per document at once. Nothing is read back or compared |
+| deletes | ` + "`DeleteOne`" + ` per document by 16 workers, nothing compared |
+| restore | unordered ` + "`InsertMany`" + ` of the same documents in memory; restored ones are read back and compared. Out of packs, they are also read, decompressed and put on hold |
+| ten times the documents | the same archive run on a tenth. Phases may overlap: the next pack is read while one is deleted |
 
 `
 

@@ -30,6 +30,7 @@ const (
 	hintChecksum = "If the server does not know the checksums of the newer S3: set checksums: when_required. " +
 		"If it does, a proxy on the way changes the bytes."
 	hintRegion = "Set region to the bucket's."
+	hintBusy   = "It was tried several times. If it goes on: look at the health of the store, and at its limits on requests."
 	hintReach  = "Look at the endpoint, the network, the proxy (HTTPS_PROXY) and the firewall."
 	hintTrust  = "Name the certificate of the server's authority: ca_file."
 )
@@ -141,7 +142,7 @@ func (s *S3) answered(e *flow.Error, code string, status int, action string, err
 	case "NoSuchKey", "NotFound":
 		e.Class, e.Err = flow.Fatal, ErrNotFound
 	case "NoSuchUpload", "ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "SlowDown", "InternalError":
-		e.Class = flow.Transient
+		e.Class, e.Hint = flow.Transient, hintBusy
 	default:
 		s.byStatus(e, status, action)
 	}
@@ -166,7 +167,7 @@ func (s *S3) byStatus(e *flow.Error, status int, action string) {
 	case status >= 300 && status < 400:
 		e.Class, e.Hint = flow.Config, hintRegion
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status == http.StatusConflict, status >= 500:
-		e.Class = flow.Transient
+		e.Class, e.Hint = flow.Transient, hintBusy
 	case status >= 400:
 		e.Class = flow.Config
 	}
@@ -207,7 +208,9 @@ func unanswered(e *flow.Error, err error) {
 	case errors.As(err, &dns), errors.As(err, &operation) && operation.Op == "dial":
 		e.Class, e.Hint = flow.Transient, hintReach
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		e.Class, e.Err = flow.Transient, &said{"the connection was cut", err}
+		e.Class, e.Err, e.Hint = flow.Transient, &said{"the connection was cut", err}, hintReach
+	default:
+		e.Hint = hintReach
 	}
 }
 

@@ -221,6 +221,12 @@ func (d *Deletion) spare(ctx context.Context, next int, batch []cold.Doomed) ([]
 
 func (d *Deletion) object() string { return d.guard.Selection.NS.String() }
 
+// denied is the error of a delete; if the right to it is missing, that is named.
+func (d *Deletion) denied(err error) error {
+	ns := d.guard.Selection.NS
+	return d.db.explained("delete from", ns, err, right{ns.DB, ns.Coll, "remove"})
+}
+
 func (d *Deletion) fault(class flow.Class, err error) error {
 	return &flow.Error{Op: "delete from", Object: d.object(), Class: class, Err: err}
 }

@@ -234,7 +234,7 @@ func (d *Deletion) deleteEqual(ctx context.Context, batch []cold.Doomed, there [
 	}
 	r, err := d.docs.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
 	if err != nil {
-		return 0, source.Fault("delete from", d.object(), err)
+		return 0, d.denied(err)
 	}
 	return int(r.DeletedCount), nil
 }

@@ -173,7 +173,7 @@ func (d *Deletion) remove(ctx context.Context, batch []cold.Doomed, equal []int)
 		if t, ok := troubleOf(ctx, err, contested); ok {
 			return t
 		}
-		return source.Fault("delete from", d.object(), err)
+		return d.denied(err)
 	}
 	if n != int64(len(equal)) {
 		return d.fault(flow.Fatal, fmt.Errorf("%d documents are what was archived, but with the condition on the age the server deletes %d: nothing was deleted", len(equal), n))

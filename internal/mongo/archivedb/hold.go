@@ -2,11 +2,15 @@ package archivedb
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
+	"golang.org/x/sync/errgroup"
 
 	"sluice/internal/flow"
 )
@@ -14,23 +18,69 @@ import (
 // holdBatch is how many keys one command on the holds takes.
 const holdBatch = 1000
 
+// holdLanes is how many commands on the holds go on at once.
+const holdLanes = 3
+
 // Hold keeps the rules off keys of ns until a time: what was restored is not
 // archived again at once (rule A8). A longer hold stays as long as it is.
 func (db *DB) Hold(ctx context.Context, ns flow.Namespace, ids []bson.RawValue, until time.Time) error {
-	for len(ids) > 0 {
-		n := min(len(ids), holdBatch)
-		models := make([]mongo.WriteModel, n)
-		for i, id := range ids[:n] {
-			models[i] = mongo.NewUpdateOneModel().SetUpsert(true).
-				SetFilter(bson.D{{Key: "_id", Value: holdKey(ns, id)}}).
-				SetUpdate(bson.D{{Key: "$max", Value: bson.D{{Key: "until", Value: until}}}})
-		}
-		if _, err := db.coll(holdsColl).BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false)); err != nil {
-			return db.ownFault("write the holds", holdsColl, err)
-		}
-		ids = ids[n:]
+	g, inside := errgroup.WithContext(ctx)
+	g.SetLimit(holdLanes)
+	for part := range slices.Chunk(ids, holdBatch) {
+		g.Go(func() error { return db.hold(inside, ns, part, until) })
 	}
-	return nil
+	return db.ownFault("write the holds", holdsColl, g.Wait())
+}
+
+// hold inserts the holds, which costs the server half of what an upsert does,
+// and makes those longer that are there.
+func (db *DB) hold(ctx context.Context, ns flow.Namespace, ids []bson.RawValue, until time.Time) error {
+	err := db.own.RunCommand(ctx, holdCommand(ns, ids, until)).Err()
+	for try := 0; try < restoreTries && err != nil && ctx.Err() == nil && restoreAgain(err); try++ {
+		if err := pause(ctx, try); err != nil {
+			return err
+		}
+		err = db.own.RunCommand(ctx, holdCommand(ns, ids, until)).Err()
+	}
+	var failed mongo.WriteException
+	if !errors.As(err, &failed) || failed.WriteConcernError != nil {
+		return err
+	}
+	var models []mongo.WriteModel
+	for _, e := range failed.WriteErrors {
+		if e.Code != codeDuplicateKey {
+			return err
+		}
+		models = append(models, mongo.NewUpdateOneModel().SetUpsert(true).
+			SetFilter(bson.D{{Key: "_id", Value: holdKey(ns, ids[e.Index])}}).
+			SetUpdate(bson.D{{Key: "$max", Value: bson.D{{Key: "until", Value: until}}}}))
+	}
+	_, err = db.coll(holdsColl).BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
+	return err
+}
+
+// holdCommand builds the insert by hand: the driver would take each row apart
+// again to look for its _id.
+func holdCommand(ns flow.Namespace, ids []bson.RawValue, until time.Time) bson.Raw {
+	cmd := make([]byte, 4, 128*len(ids)+512)
+	cmd = bsoncore.AppendStringElement(cmd, "insert", holdsColl)
+	cmd = bsoncore.AppendBooleanElement(cmd, "ordered", false)
+	cmd, at := appendDoc(cmd, bson.TypeEmbeddedDocument, "writeConcern")
+	cmd = bsoncore.AppendStringElement(cmd, "w", "majority")
+	cmd = end(cmd, at)
+	cmd, list := appendDoc(cmd, bson.TypeArray, "documents")
+	for n, id := range ids {
+		var row, key int32
+		cmd = appendName(cmd, bson.TypeEmbeddedDocument, n)
+		row, cmd = bsoncore.ReserveLength(cmd)
+		cmd, key = appendDoc(cmd, bson.TypeEmbeddedDocument, "_id")
+		cmd = bsoncore.AppendStringElement(cmd, "ns", ns.String())
+		cmd = bsoncore.AppendValueElement(cmd, "id", bsoncore.Value{Type: bsoncore.Type(id.Type), Data: id.Value})
+		cmd = end(cmd, key)
+		cmd = bsoncore.AppendDateTimeElement(cmd, "until", until.UnixMilli())
+		cmd = end(cmd, row)
+	}
+	return finish(cmd, list)
 }
 
 func holdKey(ns flow.Namespace, id bson.RawValue) bson.D {
