@@ -89,12 +89,13 @@ func (d *demo) stopServers() {
 
 // seed fills shop.orders with d.docs orders.
 func (d *demo) seed(ctx context.Context) error {
-	d.say("\n2. A collection: shop.orders, %d documents", d.docs)
+	d.say("\n2. A collection: shop.orders, %d documents, a tenth of them old", d.docs)
 	const step = 5000
+	now := time.Now()
 	for at := 0; at < d.docs; at += step {
 		batch := make([]any, 0, step)
 		for i := at; i < min(at+step, d.docs); i++ {
-			batch = append(batch, order(i))
+			batch = append(batch, order(i, now))
 		}
 		if _, err := d.orders.InsertMany(ctx, batch); err != nil {
 			return err
@@ -103,14 +104,19 @@ func (d *demo) seed(ctx context.Context) error {
 	return nil
 }
 
-func order(i int) bson.D {
+// order makes an order of the last day; each tenth is from long ago.
+func order(i int, now time.Time) bson.D {
+	placed := now.Add(-time.Duration(i%86_400) * time.Second)
+	if i%10 == 7 {
+		placed = time.Date(2019, 1, 1, 0, i, 0, 0, time.UTC)
+	}
 	status := []string{"new", "paid", "packed", "sent"}[i%4]
 	return bson.D{
 		{Key: "_id", Value: i},
 		{Key: "customer", Value: fmt.Sprintf("customer-%d", i%997)},
 		{Key: "status", Value: status},
 		{Key: "total", Value: float64(i%50_000) / 100},
-		{Key: "placed", Value: time.Date(2026, 1, 1, 0, 0, i%86_400, 0, time.UTC)},
+		{Key: "placed", Value: placed},
 		{Key: "items", Value: bson.A{bson.D{{Key: "sku", Value: fmt.Sprintf("sku-%d", i%313)}, {Key: "n", Value: i%5 + 1}}}},
 	}
 }

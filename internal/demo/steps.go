@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -20,8 +21,13 @@ const statusAddr = "127.0.0.1:9630"
 
 // sluice returns the command that a user would type, and says so.
 func (d *demo) sluice(ctx context.Context, args ...string) *exec.Cmd {
-	shown := strings.NewReplacer(d.dir, "DIR").Replace(strings.Join(args, " "))
-	d.say("   $ sluice %s", shown)
+	typed := slices.Clone(args)
+	for i, a := range typed {
+		if strings.ContainsAny(a, ` {"&`) {
+			typed[i] = "'" + a + "'"
+		}
+	}
+	d.say("   $ sluice %s", strings.ReplaceAll(strings.Join(typed, " "), d.dir, "DIR"))
 	// Not ended by ctx: it drains when we ask it to.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), d.bin, args...)
 	cmd.Stdout = os.Stdout
@@ -54,7 +60,14 @@ func (d *demo) runOnce(ctx context.Context) error {
 	}
 	d.say("   done in %.1f s", time.Since(start).Seconds())
 	d.say("\n4. Both sides")
-	return d.compare(ctx)
+	if err := d.compare(ctx); err != nil {
+		return err
+	}
+	stop, err := d.archiving(ctx, 5, "off")
+	if err != nil {
+		return err
+	}
+	return stop()
 }
 
 func (d *demo) runFollow(ctx context.Context) error {
@@ -77,23 +90,34 @@ func (d *demo) runFollow(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	defer func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-	}()
-	if _, err := d.waitCopied(ctx, int64(d.docs)); err != nil {
+	err = d.follow(ctx, start)
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if werr := cmd.Wait(); err == nil {
+		err = werr
+	}
+	if err != nil {
 		return fmt.Errorf("%w\n%s", err, d.logTail())
+	}
+	stop, err := d.archiving(ctx, 5, statusAddr)
+	if err != nil {
+		return err
+	}
+	d.farewell()
+	<-ctx.Done()
+	_ = stop() // Ctrl-C has told it already
+	return nil
+}
+
+// follow waits for the rest of the copy, and looks at what follows it.
+func (d *demo) follow(ctx context.Context, start time.Time) error {
+	if _, err := d.waitCopied(ctx, int64(d.docs)); err != nil {
+		return err
 	}
 	d.say("   the rest was copied in %.1f s, from where it stood", time.Since(start).Seconds())
 	if err := d.compare(ctx); err != nil {
 		return err
 	}
-	if err := d.changes(ctx); err != nil {
-		return fmt.Errorf("%w\n%s", err, d.logTail())
-	}
-	d.farewell()
-	<-ctx.Done()
-	return nil
+	return d.changes(ctx)
 }
 
 // changes writes to MongoDB and looks for the result in the index.
@@ -144,7 +168,7 @@ func (d *demo) settle(ctx context.Context) error {
 }
 
 func (d *demo) farewell() {
-	d.say("\n5. It goes on following. Try it, from another terminal:")
+	d.say("\n9. It goes on following. Try it, from another terminal:")
 	d.say("   curl '%s/shop.orders/_search?q=status:paid&size=1&pretty'", d.search.URL())
 	d.say("   curl http://%s/status        curl http://%s/metrics", statusAddr, statusAddr)
 	d.say("   logs: %s", filepath.Join(d.dir, "sluice.log"))
