@@ -107,6 +107,14 @@ type Pack struct {
 	Gone    int       `bson:"gone" json:"gone"`
 	Created time.Time `bson:"created" json:"created"`
 	Updated time.Time `bson:"updated" json:"updated"`
+	// ReadFrom and ReadTo are the cluster times between which its documents were
+	// read: by them versions in several packs are ordered.
+	ReadFrom bson.Timestamp `bson:"read_from,omitempty" json:"-"`
+	ReadTo   bson.Timestamp `bson:"read_to,omitempty" json:"-"`
+	// Rebuilt: the row was written anew from the bucket before the pack had
+	// outcomes. How far its deletes had come is lost, so of what is gone from
+	// MongoDB nobody can say by whom.
+	Rebuilt bool `bson:"rebuilt,omitempty" json:"rebuilt,omitempty"`
 }
 
 // LedgerRow says that the deletes of one session belong to a pack (rule A5): a
