@@ -137,16 +137,19 @@ func (a *App) listen() (*web.Server, error) {
 // by GOMEMLIMIT: the queues, and what is being read and written beside them. It
 // is no hard limit: larger documents take what they need.
 func (a *App) boundMemory() {
-	const unset = 1 << 62
-	if debug.SetMemoryLimit(-1) < unset {
-		return
-	}
-	limit := int64(16 << 20)
+	limit := int64(0)
 	if len(a.o.Config.Flows) > 0 {
 		limit += int64(a.o.Config.Limits.MemoryBudget)
 	}
 	if len(a.o.Config.Archive) > 0 {
 		limit += archiveMemory
 	}
-	debug.SetMemoryLimit(limit)
+	boundMemory(limit)
+}
+
+func boundMemory(queues int64) {
+	const unset = 1 << 62
+	if debug.SetMemoryLimit(-1) >= unset {
+		debug.SetMemoryLimit(16<<20 + queues)
+	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // archiveMemory is what archiving may take beside the queues of the flows.
-const archiveMemory = 32 << 20
+const archiveMemory = 48 << 20
 
 // ArchiveStatus is the part of one rule of the archive.
 type ArchiveStatus struct {

@@ -102,14 +102,12 @@ func (e *erasure) part(ctx context.Context, s shelfOf, p part) (err error) {
 	}
 	for _, r := range f.Rewritten {
 		e.done.Rewritten = append(e.done.Rewritten, r.New)
-		if err == nil && !e.f.DryRun {
-			err = e.journal(ctx, s, r, fence)
+		// Also after an error: the next erasure does not meet this pack again.
+		if !e.f.DryRun {
+			err = errors.Join(err, e.journal(ctx, s, r, fence))
 		}
 	}
-	if err != nil {
-		return err
-	}
-	return e.elsewhere(ctx, ns, f.Keys)
+	return errors.Join(err, e.elsewhere(ctx, ns, f.Keys))
 }
 
 // journal brings the rows up to a pack that was written anew. That the old row

@@ -22,17 +22,6 @@ func ArchiveGC(ctx context.Context, o ArchiveOptions, olderThan time.Duration, d
 		return nil, err
 	}
 	defer closeDB(ctx, db)
-	open, err := db.Packs(ctx, archivedb.PackQuery{States: []cold.PackState{
-		cold.PackPlanned, cold.PackSpooled, cold.PackPacked, cold.PackUploaded, cold.PackVerified, cold.PackCommitted,
-		cold.PackDeleting, cold.PackDeleted,
-	}})
-	if err != nil {
-		return nil, err
-	}
-	live := map[string]bool{}
-	for _, p := range open {
-		live[p.Object] = true
-	}
 	all, release, err := o.shelves(ctx)
 	defer release()
 	if err != nil {
@@ -45,13 +34,26 @@ func ArchiveGC(ctx context.Context, o ArchiveOptions, olderThan time.Duration, d
 		}
 	}
 	for _, s := range all {
-		some, err := s.GC(ctx, catalogue.GCOptions{OlderThan: olderThan, DryRun: dryRun, Live: func(key string) bool { return live[key] }})
+		some, err := s.GC(ctx, catalogue.GCOptions{OlderThan: olderThan, DryRun: dryRun, Live: func(ctx context.Context) (map[string]bool, error) { return openObjects(ctx, db) }})
 		removed = append(removed, some...)
 		if err != nil {
 			return removed, err
 		}
 	}
 	return removed, nil
+}
+
+// openObjects are the keys of the packs that the journal knows to be unfinished.
+func openObjects(ctx context.Context, db *archivedb.DB) (map[string]bool, error) {
+	open, err := db.Packs(ctx, archivedb.PackQuery{States: []cold.PackState{
+		cold.PackPlanned, cold.PackSpooled, cold.PackPacked, cold.PackUploaded, cold.PackVerified, cold.PackCommitted,
+		cold.PackDeleting, cold.PackDeleted,
+	}})
+	live := map[string]bool{}
+	for _, p := range open {
+		live[p.Object] = true
+	}
+	return live, err
 }
 
 // ledgerMargin is how much longer than the oplog the ledger is kept: longer than
@@ -126,6 +128,16 @@ func ArchiveRebuild(ctx context.Context, o ArchiveOptions) (ArchiveRebuilt, erro
 	return done, nil
 }
 
+// dropStale removes the exceptions of a pack whose row was lost without them: its
+// deletes begin anew, and write their own.
+func dropStale(ctx context.Context, db *archivedb.DB, pack string) error {
+	stale, err := db.Exceptions(ctx, pack)
+	if err != nil {
+		return err
+	}
+	return db.DropExceptions(ctx, stale)
+}
+
 // rebuild writes what is missing. A run comes before its packs. The exceptions
 // of a pack come before it, so that a pack that is there has all of them.
 func rebuild(ctx context.Context, db *archivedb.DB, r catalogue.Rebuilt, done *ArchiveRebuilt) error {
@@ -162,6 +174,11 @@ func rebuild(ctx context.Context, db *archivedb.DB, r catalogue.Rebuilt, done *A
 		done.Packs++
 		if known[p.ID] {
 			continue
+		}
+		if p.Rebuilt {
+			if err := dropStale(ctx, db, p.ID); err != nil {
+				return err
+			}
 		}
 		if err := db.PutExceptions(ctx, p, byPack[p.ID]); err != nil {
 			return err

@@ -59,16 +59,20 @@ func (o *ArchiveOptions) chosen(rule string) bool {
 
 // openPlace opens the place of packs, with retries; closePlace releases it.
 func openPlace(ctx context.Context, cfg *config.Config, place string) (objstore.Store, error) {
-	s := cfg.S3
-	store, err := objstore.Open(ctx, place, objstore.S3Options{
-		Region: s.Region, Endpoint: s.Endpoint, PathStyle: s.PathStyle, CAFile: s.CAFile, Checksums: string(s.Checksums),
-		AccessKey: s.AccessKey.Reveal(), SecretKey: s.SecretKey.Reveal(), SessionToken: s.SessionToken.Reveal(),
-		PartBytes: int64(s.PartSize),
-	})
+	store, err := objstore.Open(ctx, place, reachS3(cfg.S3))
 	if err != nil {
 		return nil, err
 	}
 	return objstore.WithRetry(store, objstore.RetryOptions{}), nil
+}
+
+// reachS3 says how object storage is reached.
+func reachS3(s config.S3) objstore.S3Options {
+	return objstore.S3Options{
+		Region: s.Region, Endpoint: s.Endpoint, PathStyle: s.PathStyle, CAFile: s.CAFile, Checksums: string(s.Checksums),
+		AccessKey: s.AccessKey.Reveal(), SecretKey: s.SecretKey.Reveal(), SessionToken: s.SessionToken.Reveal(),
+		PartBytes: int64(s.PartSize),
+	}
 }
 
 // closePlace releases what a store holds.

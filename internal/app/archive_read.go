@@ -21,6 +21,15 @@ type shelfOf struct {
 	rule string
 }
 
+// library is all of them as one.
+func library(all []shelfOf) catalogue.Library {
+	var l catalogue.Library
+	for _, s := range all {
+		l = append(l, catalogue.Section{Shelf: s.Shelf, Rule: s.rule})
+	}
+	return l
+}
+
 // shelves opens the places of the chosen rules. What is opened is released when
 // the function returned is called, also after an error.
 func (o *ArchiveOptions) shelves(ctx context.Context) (all []shelfOf, release func(), err error) {
@@ -106,7 +115,7 @@ func ArchiveVerify(ctx context.Context, o ArchiveOptions, v ArchiveVerifyOptions
 // garbage: a younger one may be of a run that goes on.
 const GarbageAge = 24 * time.Hour
 
-// ArchiveFind yields the documents that are asked for: of each place the newest
+// ArchiveFind yields the documents that are asked for: of each key the newest
 // version, unless all are wanted. After an error it ends.
 func ArchiveFind(ctx context.Context, o ArchiveOptions, f ArchiveFindOptions) iter.Seq2[ArchiveFound, error] {
 	return func(yield func(ArchiveFound, error) bool) {
@@ -117,19 +126,17 @@ func ArchiveFind(ctx context.Context, o ArchiveOptions, f ArchiveFindOptions) it
 			return
 		}
 		n := 0
-		for _, s := range all {
-			q := catalogue.FindQuery{Query: f.query(s.rule), Doc: f.Query, IDs: f.IDs, Versions: f.Versions, Thaw: f.Thaw}
-			for d, err := range s.Find(ctx, q) {
-				if err != nil {
-					yield(ArchiveFound{}, err)
-					return
-				}
-				if !yield(found(s.Name(), d), nil) {
-					return
-				}
-				if n++; n == f.Limit {
-					return
-				}
+		q := catalogue.FindQuery{Query: f.query(""), Doc: f.Query, IDs: f.IDs, Versions: f.Versions, Thaw: f.Thaw}
+		for d, err := range library(all).Find(ctx, q) {
+			if err != nil {
+				yield(ArchiveFound{}, err)
+				return
+			}
+			if !yield(found(d.Store, d), nil) {
+				return
+			}
+			if n++; n == f.Limit {
+				return
 			}
 		}
 	}

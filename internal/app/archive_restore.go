@@ -24,44 +24,32 @@ type Restored = restore.Report
 // the archive knows.
 const OutcomeLive = "live"
 
+// restoreMemory is what a restore may take.
+const restoreMemory = 64 << 20
+
 // Restore brings documents back (rule A8). The counts are of use after an error
 // too: they are of what was done before. The same restore again goes on where
 // this one ended.
 func Restore(ctx context.Context, o ArchiveOptions, r RestoreOptions) (Restored, error) {
-	total := Restored{DryRun: r.DryRun}
+	boundMemory(restoreMemory)
 	db, err := o.openDB(ctx)
 	if err != nil {
-		return total, err
+		return Restored{DryRun: r.DryRun}, err
 	}
 	defer closeDB(ctx, db)
 	all, release, err := o.shelves(ctx)
 	defer release()
 	if err != nil {
-		return total, err
+		return Restored{DryRun: r.DryRun}, err
 	}
 	pace := o.governorOptions(config.RuleLimits{DocsPerSecond: r.Rate}, db)
-	for _, s := range all {
-		left := int64(r.Limit) - total.Found - total.Skipped
-		if r.Limit > 0 && left <= 0 {
-			break
-		}
-		part := restore.Options{
-			Query: r.query(s.rule), IDs: r.IDs, Doc: r.Query, Into: r.Into, OnConflict: cold.OnConflict(r.OnConflict),
-			Outcomes: outcomes(r.Outcomes), DryRun: r.DryRun, Thaw: r.Thaw, HoldFor: o.holdFor(s),
-		}
-		if r.Limit > 0 {
-			part.Limit = left
-		}
-		rep, err := restore.Run(ctx, restore.Deps{
-			Shelf: s.Shelf, Live: liveDB{db}, Holds: db, Runs: finisher{o}, Pacer: archive.NewGovernor(pace),
-			Journal: restoreNotes{db}, Logger: o.logger(),
-		}, part)
-		sum(&total, rep)
-		if err != nil {
-			return total, err
-		}
-	}
-	return total, nil
+	return restore.Run(ctx, restore.Deps{
+		Packs: library(all), Live: liveDB{db}, Holds: restoreHolds{DB: db, cfg: o.Config}, Runs: finisher{o}, Pacer: archive.NewGovernor(pace),
+		Journal: restoreNotes{db}, Logger: o.logger(),
+	}, restore.Options{
+		Query: r.query(""), IDs: r.IDs, Doc: r.Query, Into: r.Into, OnConflict: cold.OnConflict(r.OnConflict),
+		Outcomes: outcomes(r.Outcomes), DryRun: r.DryRun, Thaw: r.Thaw, HoldFor: o.holdFor(), Limit: int64(r.Limit),
+	})
 }
 
 func outcomes(names []string) []cold.Outcome {
@@ -75,32 +63,15 @@ func outcomes(names []string) []cold.Outcome {
 	return all
 }
 
-// holdFor is the longest hold of the rules that put packs there.
-func (o *ArchiveOptions) holdFor(s shelfOf) time.Duration {
+// holdFor is the longest hold of the rules whose packs are asked for.
+func (o *ArchiveOptions) holdFor() time.Duration {
 	var hold time.Duration
 	for i := range o.Config.Archive {
-		if a := &o.Config.Archive[i]; s.rule == "" || s.rule == a.Name {
+		if a := &o.Config.Archive[i]; o.chosen(a.Name) {
 			hold = max(hold, a.HoldRestored)
 		}
 	}
 	return hold
-}
-
-// sum adds the counts of one place.
-func sum(to *Restored, r Restored) {
-	to.Found += r.Found
-	to.Packs += r.Packs
-	to.Bytes += r.Bytes
-	to.Inserted += r.Inserted
-	to.Replaced += r.Replaced
-	to.Equal += r.Equal
-	to.Conflicts += r.Conflicts
-	to.Duplicates += r.Duplicates
-	to.Refused += r.Refused
-	to.Resumed = to.Resumed || r.Resumed
-	to.Skipped += r.Skipped
-	to.Left = append(to.Left, r.Left...)
-	to.Troubles = append(to.Troubles, r.Troubles...)
 }
 
 // liveDB is MongoDB's side as a restore wants it.

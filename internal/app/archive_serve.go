@@ -39,6 +39,7 @@ func ArchivePlan(ctx context.Context, o ArchiveOptions) ([]ArchivePlanned, error
 // every collection, also of those that failed, and the error is joined of what
 // failed; see ArchiveRefused.
 func ArchiveRunRules(ctx context.Context, o ArchiveOptions, drain <-chan struct{}, once bool) (reports []ArchiveReport, err error) {
+	boundMemory(archiveMemory)
 	a, err := newArchiver(ctx, o, nil)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -153,6 +154,14 @@ func (j *job) settle(ctx context.Context, w *work) error {
 		ex, err := j.deps.DB.Exceptions(ctx, w.pack.ID)
 		if err != nil {
 			return err
+		}
+		if w.pack.Deleted+len(ex) != w.pack.Docs {
+			// What is no exception counts as deleted.
+			return &flow.Error{
+				Op: "settle pack", Object: w.pack.ID, Class: flow.Fatal,
+				Err:  fmt.Errorf("of %d documents %d were deleted, and the journal has %d that were not", w.pack.Docs, w.pack.Deleted, len(ex)),
+				Hint: "Rows of the journal were removed. Remove that of the pack in archive_packs too, then: sluice archive rebuild-catalogue.",
+			}
 		}
 		return place.Shelf.Settle(ctx, w.pack, ex)
 	}, func() error { return j.move(ctx, w, cold.PackClosed) })

@@ -266,6 +266,7 @@ func (b *builder) finish(ctx context.Context) error {
 		h := w.manifest.Header
 		w.pack.Docs, w.pack.RawBytes, w.pack.Bytes, w.pack.SHA256 = h.Docs, h.RawBytes, h.Bytes, h.SHA256
 		w.pack.MinAge, w.pack.MaxAge, w.pack.DeleteAfter = h.MinAge, h.MaxAge, h.DeleteAfter
+		w.pack.ReadFrom, w.pack.ReadTo = h.ReadFrom, h.ReadTo
 		return nil
 	}, func() error { return b.move(ctx, w, cold.PackPacked) })
 	if err != nil {

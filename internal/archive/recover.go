@@ -120,14 +120,32 @@ func (j *job) resume(ctx context.Context, w *work) error {
 			Err: errors.New("the manifest " + w.pack.Manifest + " is not that of the journal"),
 		}
 	}
-	if w.pack.State == cold.PackVerified {
-		// Whoever verified it is gone, and so is what it has seen.
-		if err := place.Shelf.Verify(ctx, w.manifest); err != nil {
-			return err
-		}
+	if err := j.verifyAgain(ctx, w, place); err != nil {
+		return err
 	}
 	j.report.Resumed++
 	return j.advance(ctx, w)
+}
+
+// verifyAgain reads the object back once more before anything is committed or
+// deleted on its word: whoever verified it is gone, and so is what it has seen.
+// Since then the pack has soaked, or its row was written anew from the bucket. One
+// that went into a cold class meanwhile is there, and can't be read.
+func (j *job) verifyAgain(ctx context.Context, w *work, place Place) error {
+	switch {
+	case w.pack.State == cold.PackVerified:
+	case (w.pack.State == cold.PackCommitted || w.pack.State == cold.PackDeleting) && j.mayDelete(w) && w.pack.Next < w.pack.Docs:
+	default:
+		return nil
+	}
+	err := place.Shelf.Verify(ctx, w.manifest)
+	if err == nil || errors.Is(err, objstore.ErrCold) && w.pack.State != cold.PackVerified {
+		return nil
+	}
+	return &flow.Error{
+		Op: "read back again before its documents are deleted: pack", Object: w.pack.ID, Class: flow.ClassOf(err), Err: err,
+		Hint: "Nothing is deleted on its word. Bring the object back, from an older version in the bucket or from a copy; the next run goes on.",
+	}
 }
 
 // hopeless: the object is not there, or is not what was written. Nothing was
@@ -205,9 +223,9 @@ func (j *job) rebuild(ctx context.Context, w *work, place Place) (*pack.Manifest
 		return nil, err
 	}
 	h := j.header(w, 0)
-	// Not before it was read, and long before any later version of a document is.
-	at := bson.Timestamp{T: uint32(w.pack.Created.Unix())}
-	h.ReadFrom, h.ReadTo, h.DeleteAfter = at, at, w.pack.DeleteAfter
+	// Not when it was begun: a version that another pack took meanwhile would then
+	// pass for newer than one that was read later.
+	h.ReadFrom, h.ReadTo, h.DeleteAfter = w.pack.ReadFrom, w.pack.ReadTo, w.pack.DeleteAfter
 	m := pack.NewManifest(h, whole)
 	if m.Header.SHA256 != w.pack.SHA256 {
 		return nil, errors.New("its object can't be made again from its documents")

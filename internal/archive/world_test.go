@@ -554,6 +554,8 @@ func (d *fakeDeletion) transact(next int, doomed []cold.Doomed) ([]cold.Fate, er
 		}
 		fates[i] = cold.Fate{Entry: x.Entry, Outcome: cold.Deleted}
 		switch {
+		case !ok && d.g.Pack.Rebuilt:
+			fates[i].Outcome = cold.Unknown
 		case !ok:
 			fates[i].Outcome = cold.Gone
 			row.Gone++

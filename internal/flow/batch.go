@@ -16,4 +16,7 @@ type Batch struct {
 	// Snapshot: the changes are documents of a snapshot read at time Low.
 	Snapshot bool
 	Low      bson.Timestamp
+	// Repair: a person asked for these documents. That one of them can't be
+	// written says nothing of the flow as a whole.
+	Repair bool
 }

@@ -41,8 +41,9 @@ type Change struct {
 	// at the same Version.
 	Txn bool
 	// MissingIsDelete: if the re-read finds nothing, the key is deleted at
-	// Version (a namespace with a filter, or a settled shard-key move, or a
-	// delete that was merged into this change). If false, nothing is written: a
+	// Version (a namespace with a filter, an insert that came without its
+	// document, a settled shard-key move, or a delete that was merged into this
+	// change). If false, nothing is written: a
 	// delete is coming. On an archive's OpDelete: what the index holds may not
 	// stay in it as the document that was archived.
 	MissingIsDelete bool
@@ -64,6 +65,10 @@ type Change struct {
 	// Session is the UUID of the session (lsid.id) for a delete in a
 	// transaction; zero for everything else.
 	Session [16]byte
+	// Left, on OpDelete: MongoDB has the document, but it does not belong into the
+	// index (rule S14); it goes, whatever is said of deletes. On OpReread: that was so
+	// of a change which was merged into this one; it counts if nothing is found.
+	Left bool
 	// Archived is set on a delete that is an archive's own (rule A5); nil on a
 	// user's. It is set before changes are merged, by whoever knows the ledger.
 	Archived *Archived

@@ -94,7 +94,7 @@ func TestA4UnreadableIsNotAbsent(t *testing.T) {
 		good := m.objects[key]
 		m.objects[key] = good[:len(good)/2]
 		var got error
-		for _, err := range s.Find(t.Context(), FindQuery{}) {
+		for _, err := range (Library{{Shelf: s}}).Find(t.Context(), FindQuery{}) {
 			got = err
 		}
 		class(t, got, flow.Fatal)

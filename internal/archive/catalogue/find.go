@@ -28,7 +28,8 @@ type FindQuery struct {
 // Found is a document of the archive.
 type Found struct {
 	Doc bson.Raw
-	// Header is that of its pack, Entry its number in it.
+	// Store is the name of the Shelf, Header that of its pack, Entry its number in it.
+	Store  string
 	Header pack.Header
 	Entry  int
 	// Outcome is what became of it in MongoDB; "" if it was only copied, or if
@@ -44,25 +45,25 @@ type Found struct {
 // then their frames are read. The newest packs come first. It holds one manifest
 // and a frame, and, unless one pack is enough or Versions, an IDSet of the keys
 // that were seen. After an error it ends.
-func (s *Shelf) Find(ctx context.Context, q FindQuery) iter.Seq2[Found, error] {
+func (l Library) Find(ctx context.Context, q FindQuery) iter.Seq2[Found, error] {
 	return func(yield func(Found, error) bool) {
-		if err := s.find(ctx, q, func(f Found) bool { return yield(f, nil) }); err != nil {
+		if err := l.find(ctx, q, func(f Found) bool { return yield(f, nil) }); err != nil {
 			yield(Found{}, err)
 		}
 	}
 }
 
-func (s *Shelf) find(ctx context.Context, q FindQuery, yield func(Found) bool) error {
+func (l Library) find(ctx context.Context, q FindQuery, yield func(Found) bool) error {
 	w, err := Want(q.Query, q.IDs, q.Doc)
 	if err != nil {
 		return err
 	}
-	items, err := s.Select(ctx, q.Query, w.Values())
+	items, err := l.Select(ctx, q.Query, w.Values())
 	if err != nil {
 		return err
 	}
 	if q.Thaw {
-		if err := s.Thaw(ctx, items, thawDays, ""); err != nil {
+		if err := l.Thaw(ctx, items, thawDays, ""); err != nil {
 			return err
 		}
 	}
@@ -71,7 +72,7 @@ func (s *Shelf) find(ctx context.Context, q FindQuery, yield func(Found) bool) e
 		if i > 0 && items[i-1].Header.NS != it.Header.NS {
 			seen = &IDSet{} // the packs of a namespace follow each other
 		}
-		o, err := s.Open(ctx, it)
+		o, err := l.Open(ctx, it)
 		if err != nil {
 			return err
 		}
@@ -88,7 +89,7 @@ func (s *Shelf) find(ctx context.Context, q FindQuery, yield func(Found) bool) e
 			if !w.Match(d.Doc) {
 				continue
 			}
-			if !yield(Found{Doc: d.Doc, Header: it.Header, Entry: d.Entry, Outcome: o.Of(d.Entry), Pending: o.Pending(), At: it.Header.ReadTo}) {
+			if !yield(Found{Doc: d.Doc, Store: it.shelf.Name(), Header: it.Header, Entry: d.Entry, Outcome: o.Of(d.Entry), Pending: o.Pending(), At: it.Header.ReadTo}) {
 				return nil
 			}
 		}

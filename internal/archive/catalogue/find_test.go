@@ -40,7 +40,7 @@ func TestFindNewestVersion(t *testing.T) {
 	same(t, "query", find(t, s, FindQuery{Doc: query}), []string{`"b"/1 deleted`, `"d"/1 deleted`})
 	same(t, "query over a rule", find(t, s, FindQuery{Query: Query{Rule: "other"}}), []string{`"a"/0 `, `"d"/0 `})
 	same(t, "a pack", find(t, s, FindQuery{Query: Query{Pack: "p1"}, IDs: []bson.RawValue{idValue(t, "a")}}), []string{`"a"/1 deleted`})
-	for _, err := range s.Find(t.Context(), FindQuery{Doc: doc(t, bson.D{{Key: "$near", Value: 1}}, 1)}) {
+	for _, err := range (Library{{Shelf: s}}).Find(t.Context(), FindQuery{Doc: doc(t, bson.D{{Key: "$near", Value: 1}}, 1)}) {
 		class(t, err, flow.Config)
 	}
 }
@@ -86,7 +86,7 @@ func TestFindCanStop(t *testing.T) {
 	for p := range 12 {
 		put(t, s, spec{id: fmt.Sprintf("p%02d", p), at: uint32(p), docs: []bson.Raw{doc(t, p, 1), doc(t, p+100, 1)}})
 	}
-	for _, err := range s.Find(t.Context(), FindQuery{}) {
+	for _, err := range (Library{{Shelf: s}}).Find(t.Context(), FindQuery{}) {
 		if err != nil {
 			t.Error(err)
 		}

@@ -17,9 +17,10 @@ type GCOptions struct {
 	OlderThan time.Duration
 	// DryRun removes nothing.
 	DryRun bool
-	// Live tells whether a run that is not finished has an object under this key;
-	// nil: none has.
-	Live func(key string) bool
+	// Live returns the keys of the objects of packs that are not finished; nil:
+	// there are none. It is asked after the store was listed, for an object that
+	// was uploaded since an earlier answer would be taken for garbage.
+	Live func(ctx context.Context) (map[string]bool, error)
 }
 
 // Garbage is an object that belongs to no pack.
@@ -49,7 +50,13 @@ func (s *Shelf) GC(ctx context.Context, o GCOptions) ([]Garbage, error) {
 		}
 		named[it.Header.Object] = true
 	}
-	all, err := s.orphans(ctx, l, named, o)
+	live := map[string]bool{}
+	if o.Live != nil {
+		if live, err = o.Live(ctx); err != nil {
+			return nil, err
+		}
+	}
+	all, err := s.orphans(ctx, l, named, live, o)
 	if err != nil {
 		return all, err
 	}
@@ -65,10 +72,10 @@ func (s *Shelf) GC(ctx context.Context, o GCOptions) ([]Garbage, error) {
 }
 
 // orphans removes packs that no manifest names, and outcomes without a manifest.
-func (s *Shelf) orphans(ctx context.Context, l *listing, named map[string]bool, o GCOptions) ([]Garbage, error) {
+func (s *Shelf) orphans(ctx context.Context, l *listing, named, live map[string]bool, o GCOptions) ([]Garbage, error) {
 	var all []Garbage
 	young := func(info objstore.Info) bool {
-		return info.Modified.IsZero() || s.o.Now().Sub(info.Modified) < o.OlderThan || o.Live != nil && o.Live(info.Key)
+		return info.Modified.IsZero() || s.o.Now().Sub(info.Modified) < o.OlderThan || live[info.Key]
 	}
 	remove := func(info objstore.Info, why string) error {
 		// Its manifest may have come since the listing.

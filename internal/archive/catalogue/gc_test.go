@@ -1,6 +1,8 @@
 package catalogue
 
 import (
+	"context"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -29,6 +31,53 @@ func collect(t TB, s *Shelf, o GCOptions) []string {
 	return some
 }
 
+func alive(keys ...string) func(context.Context) (map[string]bool, error) {
+	return func(context.Context) (map[string]bool, error) {
+		live := map[string]bool{}
+		for _, k := range keys {
+			live[k] = true
+		}
+		return live, nil
+	}
+}
+
+// A pack that is planned when the journal is asked and uploaded when the store is
+// listed would be in neither answer's favour: the journal is asked after.
+func TestA4GCAsksTheJournalAfterTheListing(t *testing.T) {
+	s, m := memoryShelf(t)
+	x := build(t, s, spec{id: "p1", at: 1, docs: []bson.Raw{doc(t, 1, 1)}})
+	journal := map[string]bool{}
+	s.store = &listed{memory: m, before: func() {
+		// Between the beginning of the GC and its listing a run comes this far.
+		journal[x.row.Object] = true
+		if err := s.Upload(t.Context(), &x.row, objstore.BytesBody(x.body)); err != nil {
+			t.Fatal(err)
+		}
+	}}
+	same(t, "removed", collect(t, s, GCOptions{Live: func(context.Context) (map[string]bool, error) { return maps.Clone(journal), nil }}), nil)
+	if _, ok := m.objects[x.row.Object]; !ok {
+		t.Error("the pack of a run that goes on was removed")
+	}
+	if _, err := s.GC(t.Context(), GCOptions{Live: func(context.Context) (map[string]bool, error) { return nil, errKilled }}); err == nil {
+		t.Error("without the journal's answer it goes on")
+	}
+}
+
+// listed is a store in which something happens before it is listed.
+type listed struct {
+	*memory
+	before func()
+}
+
+func (l *listed) List(ctx context.Context, prefix string) iter.Seq2[objstore.Info, error] {
+	if l.before != nil {
+		happens := l.before
+		l.before = nil
+		happens()
+	}
+	return l.memory.List(ctx, prefix)
+}
+
 func TestA4GCRemovesOnlyWhatNoManifestNames(t *testing.T) {
 	s, m := memoryShelf(t)
 	put(t, s, spec{id: "p1", at: 1, docs: []bson.Raw{doc(t, 1, 1)}})
@@ -46,7 +95,7 @@ func TestA4GCRemovesOnlyWhatNoManifestNames(t *testing.T) {
 
 	same(t, "too young", collect(t, s, GCOptions{OlderThan: time.Hour}), nil)
 	s.o.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
-	same(t, "of a run that goes on", collect(t, s, GCOptions{OlderThan: time.Hour, Live: func(key string) bool { return key == x.row.Object }}), []string{outcome})
+	same(t, "of a run that goes on", collect(t, s, GCOptions{OlderThan: time.Hour, Live: alive(x.row.Object)}), []string{outcome})
 	m.objects[outcome] = []byte("x")
 	m.modified[outcome] = time.Now()
 	same(t, "dry", collect(t, s, GCOptions{OlderThan: time.Hour, DryRun: true}), garbage)

@@ -110,6 +110,7 @@ func build(t TB, s *Shelf, p spec) made {
 	row.Docs, row.RawBytes, row.Bytes, row.SHA256 = body.Docs, body.RawBytes, body.Bytes, hex.EncodeToString(body.SHA256[:])
 	row.MinAge, row.MaxAge = m.Header.MinAge, m.Header.MaxAge
 	row.Updated = row.Created.Add(time.Minute)
+	row.ReadFrom, row.ReadTo = m.Header.ReadFrom, m.Header.ReadTo
 	return made{row, b.Bytes(), m}
 }
 
@@ -132,7 +133,7 @@ func put(t TB, s *Shelf, p spec) made {
 	case p.copied:
 		x.row.Updated = x.row.Created
 	case p.open:
-		x.row.State, x.row.Updated = cold.PackCommitted, x.row.Created
+		x.row.State, x.row.Updated, x.row.Rebuilt = cold.PackCommitted, x.row.Created, true
 	default:
 		if err := s.Settle(ctx, &x.row, p.ex); err != nil {
 			t.Fatal(err)
@@ -154,7 +155,7 @@ func put(t TB, s *Shelf, p spec) made {
 func find(t TB, s *Shelf, q FindQuery) []string {
 	t.Helper()
 	var all []string
-	for f, err := range s.Find(context.Background(), q) {
+	for f, err := range (Library{{Shelf: s}}).Find(context.Background(), q) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,6 +116,8 @@ type Item struct {
 	Settled bool `json:"settled"`
 	// Outcome has the counts; only List fills it in.
 	Outcome Outcome `json:"outcome,omitzero"`
+	// shelf is where it is.
+	shelf *Shelf
 }
 
 // Pending tells that the documents are to be deleted from MongoDB, and that it
@@ -171,7 +173,7 @@ func (s *Shelf) items(ctx context.Context, q Query, groups []group) iter.Seq2[It
 	return func(yield func(Item, error) bool) {
 		read := func(ctx context.Context, g group) (Item, error) {
 			h, err := s.header(ctx, g.manifest)
-			return Item{Header: h, Manifest: g.manifest.Key, Settled: g.outcome.Key != ""}, err
+			return Item{Header: h, Manifest: g.manifest.Key, Settled: g.outcome.Key != "", shelf: s}, err
 		}
 		for it, err := range ordered(ctx, readers, groups, read) {
 			if err == nil && !q.fits(it.Header) {
@@ -195,7 +197,7 @@ func (s *Shelf) List(ctx context.Context, q Query) iter.Seq2[Item, error] {
 			return
 		}
 		read := func(ctx context.Context, g group) (Item, error) {
-			it := Item{Manifest: g.manifest.Key, Settled: g.outcome.Key != ""}
+			it := Item{Manifest: g.manifest.Key, Settled: g.outcome.Key != "", shelf: s}
 			var err error
 			if it.Header, err = s.header(ctx, g.manifest); err == nil && it.Settled && q.fits(it.Header) {
 				it.Outcome, err = s.outcome(ctx, g.stem)

@@ -60,11 +60,11 @@ func (s *Shelf) Row(it Item) cold.Pack {
 		ID: h.ID, Run: h.Run, Rule: h.Rule, NS: h.NS, State: cold.PackClosed, Store: s.o.Name, Object: h.Object, Manifest: it.Manifest,
 		Docs: h.Docs, RawBytes: h.RawBytes, Bytes: h.Bytes, SHA256: h.SHA256, MinAge: h.MinAge, MaxAge: h.MaxAge,
 		DeleteAfter: h.DeleteAfter, Deleted: o.Deleted, Changed: o.Changed, Gone: o.Gone,
-		Created: h.Created, Updated: h.Created,
+		Created: h.Created, Updated: h.Created, ReadFrom: h.ReadFrom, ReadTo: h.ReadTo,
 	}
 	switch {
 	case it.Pending():
-		p.State = cold.PackCommitted
+		p.State, p.Rebuilt = cold.PackCommitted, true
 	case it.Settled:
 		p.Next, p.Updated = h.Docs, o.At
 	}

@@ -36,7 +36,7 @@ func (s *Shelf) Select(ctx context.Context, q Query, ids []bson.RawValue) ([]Ite
 		it.Header.Bloom, it.Header.Options, it.Header.Indexes = pack.Bloom{}, nil, nil
 		all = append(all, it)
 	}
-	slices.SortFunc(all, func(a, b Item) int { return -compareAge(a.Header, b.Header) })
+	slices.SortFunc(all, newestFirst)
 	return all, nil
 }
 
@@ -45,6 +45,8 @@ func (s *Shelf) Select(ctx context.Context, q Query, ids []bson.RawValue) ([]Ite
 func (s *Shelf) Describe(ctx context.Context, it Item) (pack.Header, error) {
 	return s.header(ctx, objstore.Info{Key: it.Manifest, Size: pack.HeaderBytes + 1})
 }
+
+func newestFirst(a, b Item) int { return -compareAge(a.Header, b.Header) }
 
 // compareAge orders packs by namespace, then by when they were read.
 func compareAge(a, b pack.Header) int {

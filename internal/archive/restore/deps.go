@@ -64,9 +64,9 @@ type Journal interface {
 	SaveRestore(ctx context.Context, key string, b Bookmark) error
 }
 
-// Deps are what a restore works with. Only Shelf and Live must be there.
+// Deps are what a restore works with. Only Packs and Live must be there.
 type Deps struct {
-	Shelf   *catalogue.Shelf
+	Packs   catalogue.Library
 	Live    Live
 	Holds   Holder
 	Runs    Finisher

@@ -104,7 +104,7 @@ func put(t TB, s *catalogue.Shelf, p spec) cold.Pack {
 }
 
 func deps(s *catalogue.Shelf, l *server) Deps {
-	return Deps{Shelf: s, Live: l, Holds: l, Runs: l, Pacer: l, Journal: l, Now: func() time.Time { return day0 }}
+	return Deps{Packs: catalogue.Library{{Shelf: s}}, Live: l, Holds: l, Runs: l, Pacer: l, Journal: l, Now: func() time.Time { return day0 }}
 }
 
 func run(t TB, d Deps, o Options) Report {

@@ -58,14 +58,14 @@ func (r *restoring) olderVersions(ctx context.Context, all []guest) ([]bool, err
 		byKey[string(mql.AppendKey(nil, g.ID))] = i
 	}
 	q := catalogue.Query{NS: ns}
-	items, err := r.d.Shelf.Select(ctx, q, ids)
+	items, err := r.d.Packs.Select(ctx, q, ids)
 	if err != nil {
 		return nil, err
 	}
 	older := make([]bool, len(all))
 	var key []byte
 	for _, it := range items {
-		o, err := r.d.Shelf.Open(ctx, it)
+		o, err := r.d.Packs.Open(ctx, it)
 		if err != nil {
 			return nil, err
 		}

@@ -108,7 +108,7 @@ func (r *restoring) run(ctx context.Context) (err error) {
 
 // choose selects the packs, after the open runs of their rules have ended.
 func (r *restoring) choose(ctx context.Context) ([]catalogue.Item, error) {
-	items, err := r.d.Shelf.Select(ctx, r.o.Query, r.want.Values())
+	items, err := r.d.Packs.Select(ctx, r.o.Query, r.want.Values())
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (r *restoring) choose(ctx context.Context) ([]catalogue.Item, error) {
 				return nil, err
 			}
 		}
-		if items, err = r.d.Shelf.Select(ctx, r.o.Query, r.want.Values()); err != nil {
+		if items, err = r.d.Packs.Select(ctx, r.o.Query, r.want.Values()); err != nil {
 			return nil, err
 		}
 	}
@@ -133,7 +133,7 @@ func (r *restoring) choose(ctx context.Context) ([]catalogue.Item, error) {
 		return nil, err
 	}
 	if r.o.Thaw {
-		return items, r.d.Shelf.Thaw(ctx, items, thawDays, "")
+		return items, r.d.Packs.Thaw(ctx, items, thawDays, "")
 	}
 	return items, nil
 }
@@ -158,7 +158,7 @@ func (r *restoring) oneSource(items []catalogue.Item) error {
 // resume loads the bookmark. One of a time when there were other packs counts for
 // nothing: what came since might be newer than what is done.
 func (r *restoring) resume(ctx context.Context, items []catalogue.Item) (err error) {
-	r.key, r.list = r.o.key(r.d.Shelf.Name()), listOf(items)
+	r.key, r.list = r.o.key(r.d.Packs.Name()), listOf(items)
 	if r.d.Journal == nil || r.o.DryRun {
 		return nil
 	}
@@ -186,7 +186,7 @@ func (r *restoring) enter(ctx context.Context, it catalogue.Item) (err error) {
 	if r.target, err = r.o.target(it.Header.NS); err != nil || r.o.DryRun {
 		return err
 	}
-	h, err := r.d.Shelf.Describe(ctx, it)
+	h, err := r.d.Packs.Describe(ctx, it)
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func badHeader(it catalogue.Item, err error) error {
 // pack restores the newest versions that are in one pack. full says that the
 // limit is reached.
 func (r *restoring) pack(ctx context.Context, it *catalogue.Item, seen *catalogue.IDSet) (full bool, err error) {
-	o, err := r.d.Shelf.Open(ctx, *it)
+	o, err := r.d.Packs.Open(ctx, *it)
 	if err != nil {
 		return false, err
 	}

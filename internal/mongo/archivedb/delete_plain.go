@@ -288,6 +288,7 @@ func (d *Deletion) judge(ctx context.Context, batch []cold.Doomed, there []bool,
 		}
 		fates[i] = cold.Fate{Entry: batch[i].Entry, Outcome: outcome}
 	}
+	d.disown(fates)
 	return fates, nil
 }
 

@@ -71,6 +71,7 @@ func (d *Deletion) decide(ctx context.Context, next int, batch []cold.Doomed, sp
 	if err != nil {
 		return nil, err
 	}
+	d.disown(fates)
 	if sparing {
 		for _, i := range equal {
 			fates[i].Outcome = cold.Changed
@@ -125,6 +126,16 @@ func (d *Deletion) reread(ctx context.Context, batch []cold.Doomed) (fates []col
 		err = d.askEach(ctx, batch, fates)
 	}
 	return fates, equal, err
+}
+
+// disown: of what is gone nobody knows by whom, if the journal was lost that
+// told how far the deletes of the pack had come. It may have been us.
+func (d *Deletion) disown(fates []cold.Fate) {
+	for i := range fates {
+		if d.guard.Pack.Rebuilt && fates[i].Outcome == cold.Gone {
+			fates[i].Outcome = cold.Unknown
+		}
+	}
 }
 
 // askEach looks again for those that seem gone, one by one: MongoDB found a

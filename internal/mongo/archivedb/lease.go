@@ -53,6 +53,9 @@ func (s *LeaseStore) Save(ctx context.Context, old, next lease.Row) error {
 		}
 		return s.db.ownFault(op, leasesColl, err)
 	}
+	if old.Owner != "" && next.Fence > old.Fence {
+		s.db.endDeletes(ctx, next.Name)
+	}
 	// A transaction that is going to increment the beat holds the row; this
 	// write waits for its end, and then no longer matches.
 	res, err := s.db.coll(leasesColl).ReplaceOne(ctx, bson.D{
