@@ -14,6 +14,8 @@ type encoder struct {
 	st    *Stats
 	seed  uint64
 	depth int
+	// lower: names are written in lower case.
+	lower bool
 	last  lastDay
 	// scratch is taken from the plan's pool by the first object that needs it.
 	scratch *scratch
@@ -27,7 +29,7 @@ type encoder struct {
 // error's chain. It may be called from several goroutines at one time, each
 // with a dst and st of its own.
 func (p *Plan) Append(dst []byte, doc bson.Raw, st *Stats) ([]byte, error) {
-	e := encoder{src: doc[:len(doc):len(doc)], plan: p, st: st, seed: p.seed}
+	e := encoder{src: doc[:len(doc):len(doc)], plan: p, st: st, seed: p.seed, lower: p.lower}
 	before := *st
 	end, err := documentEnd(doc, 0, len(doc))
 	if err != nil {

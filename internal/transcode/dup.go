@@ -16,6 +16,8 @@ type level struct {
 	rule           *rule
 	root           bool
 	repairs        *repairs
+	// seen has the bits of adds that the object has already.
+	seen uint64
 	// odd is where this level's names in scratch.odd begin.
 	odd int
 }
@@ -140,10 +142,12 @@ func (e *encoder) hasRaw(lv *level, name []byte, limit int) bool {
 
 // keepsName tells whether a field is written under its own name.
 func (e *encoder) keepsName(lv *level, t byte, name []byte) bool {
-	if _, says := lv.rule.find(name, t); says != ruleNone {
-		return false
+	if lv.rule != nil {
+		if _, says := lv.rule.find(hashName(e.seed, name), name, t); says != ruleNone {
+			return false
+		}
 	}
-	return !oddName(name, lv.root)
+	return !e.odd(name, lv.root)
 }
 
 // nameTable is a set of the names of a level: open addressing, each slot the

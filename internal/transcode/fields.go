@@ -1,186 +1,129 @@
 package transcode
 
 import (
-	"fmt"
+	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 )
 
-// Fields choose and rename fields by dotted paths. A path goes through arrays:
-// "lines.sku" is the field sku of each object in the array lines. The zero
-// value keeps all fields as they are.
+// Fields choose, rename, change and add fields by dotted paths. A path goes
+// through arrays: "lines.sku" is the field sku of each object in the array
+// lines. All paths speak of the document as it is in MongoDB; those of Set, and
+// the targets of Copy, of what is written. The zero value keeps all fields as
+// they are.
 type Fields struct {
 	// Include: only these fields, with all below them. Empty: all.
 	Include []string
-	// Exclude: not these fields, nor anything below them. It is stronger than Include.
+	// Exclude: not these fields, nor anything below them. It is stronger than
+	// Include. In both, a star in a part of a path stands for any characters, none included:
+	// "*_internal", "address.*.zip"; the part ** for any number of parts, none
+	// included: "**.secret"; at the end of a path it means what * means.
 	Exclude []string
 	// Rename gives fields other names: from a path to the same path with
-	// another last part. Include and Exclude speak of the old names.
+	// another last part.
 	Rename map[string]string
+	// Cast gives values another type; arrays are cast element by element. What
+	// can't be cast goes by OnError.
+	Cast    map[string]CastType
+	OnError OnError
+	// Flatten writes the objects and arrays at these paths as text, which is
+	// their JSON; other values stay.
+	Flatten []string
+	// Set puts constants, each one JSON value, at paths, in place of what the
+	// document has there. Objects on the way are made; other values that stand in
+	// the way are replaced, and in an array each element gets the constant.
+	Set map[string]json.RawMessage
+	// Copy puts the value at one path also at another, as Set does a constant:
+	// as it is in the document, by the rules for what lies below it. Cast and
+	// Flatten of the target's path hold for the copy. Through an array it is the
+	// array of what is found. Paths that begin alike are of the same object.
+	Copy map[string]string
+	// LowerNames writes the names of all fields in lower case, but for those
+	// that Rename, Set and Copy give. One that another field of the object has
+	// already gets underscores, as repaired names do.
+	LowerNames bool
 }
 
-// compile makes the tree of rules; nil without any.
-func (f Fields) compile() (*rule, error) {
-	if len(f.Include) == 0 && len(f.Exclude) == 0 && len(f.Rename) == 0 {
-		return nil, nil
+// CastType is a type that values can be cast to.
+type CastType string
+
+// The types to cast to.
+const (
+	CastString  CastType = "string"
+	CastLong    CastType = "long"
+	CastDouble  CastType = "double"
+	CastBoolean CastType = "boolean"
+	CastDate    CastType = "date"
+)
+
+// OnError says what becomes of a value that can't be cast. The empty value is
+// OnErrorReject.
+type OnError string
+
+// The ways with values that can't be cast.
+const (
+	// OnErrorReject: the document fails with ErrRejected.
+	OnErrorReject OnError = "reject"
+	// OnErrorNull: null is written; it is counted.
+	OnErrorNull OnError = "null"
+	// OnErrorKeep: the value is written as if there were no cast; it is counted.
+	OnErrorKeep OnError = "keep"
+)
+
+// actionOf is how a cast is carried out; actNone for no type.
+func actionOf(c CastType) action {
+	switch c {
+	case CastString:
+		return actString
+	case CastLong:
+		return actLong
+	case CastDouble:
+		return actDouble
+	case CastBoolean:
+		return actBoolean
+	case CastDate:
+		return actDate
 	}
-	root := &rule{only: len(f.Include) > 0}
-	if err := f.include(root); err != nil {
-		return nil, err
-	}
-	if err := f.exclude(root); err != nil {
-		return nil, err
-	}
-	if err := f.rename(root); err != nil {
-		return nil, err
-	}
-	return root, nil
+	return actNone
 }
 
-func (f Fields) include(root *rule) error {
-	for _, path := range f.Include {
-		parts, err := split("include", path)
-		if err != nil {
-			return err
-		}
-		r := root
-		for i, part := range parts {
-			if !r.only {
-				return fmt.Errorf("include: %s is there already by %s", path, strings.Join(parts[:i], "."))
-			}
-			next := r.children[part]
-			if last := i == len(parts)-1; next == nil {
-				next = r.add(part)
-				next.only = !last
-			} else if last {
-				return fmt.Errorf("include: %s is there twice, or together with a field below it", path)
-			}
-			r = next
+// compile makes the graph of rules; nil without any.
+func (f Fields) compile(seed uint64) (root *rule, anchors int, err error) {
+	p, err := f.paths()
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := p.check(); err != nil {
+		return nil, 0, err
+	}
+	var all []clause
+	for _, i := range p.include {
+		all = append(all, clause{kind: clauseInclude, path: i})
+	}
+	for _, x := range p.exclude {
+		all = append(all, clause{kind: clauseExclude, path: x})
+	}
+	for _, r := range p.rename {
+		all = append(all, clause{kind: clauseRename, path: r.path, name: r.to.parts[len(r.to.parts)-1]})
+	}
+	acts := map[string]action{}
+	for _, c := range p.acts {
+		acts[c.path.text] = c.act
+		if !slices.ContainsFunc(p.places, func(s placement) bool { return s.path.text == c.path.text }) {
+			all = append(all, clause{kind: clauseAct, path: c.path, act: c.act})
 		}
 	}
-	return nil
+	for _, s := range p.places {
+		c := clause{kind: clausePlace, path: s.path, constant: s.constant}
+		if s.from != nil {
+			c.act = acts[s.path.text]
+			c.depth = s.shared()
+			c.from = s.from[c.depth:]
+		}
+		all = append(all, c)
+	}
+	return graph(all, seed)
 }
 
-func (f Fields) exclude(root *rule) error {
-	for _, path := range f.Exclude {
-		parts, err := split("exclude", path)
-		if err != nil {
-			return err
-		}
-		if slices.Contains(f.Include, path) {
-			return fmt.Errorf("exclude: %s is in include, too", path)
-		}
-		r := root
-		for i, part := range parts {
-			next := r.children[part]
-			switch {
-			case next == nil && r.only:
-				return fmt.Errorf("exclude: %s is not among the fields of include, so it is left out anyhow", path)
-			case next == nil:
-				next = r.add(part)
-			case next.drop:
-				return fmt.Errorf("exclude: %s is left out already by %s", path, strings.Join(parts[:i+1], "."))
-			}
-			r = next
-		}
-		if r.only {
-			return fmt.Errorf("exclude: %s would leave out what include names below it", path)
-		}
-		if len(r.children) > 0 {
-			return fmt.Errorf("exclude: %s is there together with a field below it", path)
-		}
-		r.drop = true
-	}
-	return nil
-}
-
-func (f Fields) rename(root *rule) error {
-	targets := make(map[string]string)
-	for _, from := range slices.Sorted(maps.Keys(f.Rename)) {
-		to := f.Rename[from]
-		parts, err := split("rename", from)
-		if err != nil {
-			return err
-		}
-		name, err := newName(from, to)
-		if err != nil {
-			return err
-		}
-		if other, ok := targets[to]; ok {
-			return fmt.Errorf("rename: %s and %s would both be %s", other, from, to)
-		}
-		targets[to] = from
-		r := root
-		for _, part := range parts {
-			next := r.children[part]
-			switch {
-			case next == nil && r.only:
-				return fmt.Errorf("rename: %s is not among the fields of include", from)
-			case next == nil:
-				next = r.add(part)
-			case next.drop:
-				return fmt.Errorf("rename: %s is left out by exclude", from)
-			}
-			r = next
-		}
-		r.name = name
-		r.text = append(AppendString(nil, name), ':')
-	}
-	return f.renameCollisions(root, targets)
-}
-
-// renameCollisions refuses a new name that include lists as a field of its own.
-func (f Fields) renameCollisions(root *rule, targets map[string]string) error {
-	for _, to := range slices.Sorted(maps.Keys(targets)) {
-		r, named := root, true
-		for part := range strings.SplitSeq(to, ".") {
-			if r = r.children[part]; r == nil {
-				named = false
-				break
-			}
-		}
-		if named && !r.drop && r.name == "" {
-			return fmt.Errorf("rename: %s would be %s, and so would the field %s itself, which has a rule of its own",
-				targets[to], to, to)
-		}
-	}
-	return nil
-}
-
-func (r *rule) add(part string) *rule {
-	if r.children == nil {
-		r.children = make(map[string]*rule)
-	}
-	child := new(rule)
-	r.children[part] = child
-	return child
-}
-
-// split checks a path and takes it apart.
-func split(what, path string) ([]string, error) {
-	parts := strings.Split(path, ".")
-	if slices.Contains(parts, "") || strings.ContainsRune(path, 0) {
-		return nil, fmt.Errorf("%s: %q is no path such as author.name", what, path)
-	}
-	if parts[0] == "_id" {
-		return nil, fmt.Errorf("%s: %s: the _id is the id of the document in the index, and no field of it", what, path)
-	}
-	return parts, nil
-}
-
-// newName returns the last part of to, which may differ from from in that alone.
-func newName(from, to string) (string, error) {
-	cut := strings.LastIndexByte(from, '.') + 1
-	name, ok := strings.CutPrefix(to, from[:cut])
-	switch {
-	case !ok || strings.Contains(name, "."):
-		return "", fmt.Errorf("rename: %s can't be %s: a field stays where it is, only the last part of its path "+
-			"can change; write %s and the new name", from, to, from[:cut])
-	case to == from:
-		return "", fmt.Errorf("rename: %s has that name already", from)
-	case oddName([]byte(name), cut == 0):
-		return "", fmt.Errorf("rename: %s can't be %q: search engines refuse that name", from, to)
-	}
-	return name, nil
-}
+// sortedKeys makes what is compiled of a map the same every time.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -21,6 +21,9 @@ func (e *encoder) plainName(out []byte, n, i int, root bool) (m, k int, h uint64
 		return 0, 0, 0
 	}
 	marks := specialName(w)
+	if e.lower {
+		return e.plainLower(out, n, i)
+	}
 	for marks == 0 {
 		store64(out, m, w)
 		h = mixName(h, w)
@@ -42,6 +45,38 @@ func (e *encoder) plainName(out []byte, n, i int, root bool) (m, k int, h uint64
 	}
 	store16(out, m, '"'|':'<<8)
 	return m + 2, i + 1, h
+}
+
+// plainLower is plainName for plans that write lower case: it takes no capitals.
+// The first byte has been looked at.
+func (e *encoder) plainLower(out []byte, n, i int) (m, k int, h uint64) {
+	src := e.src
+	m = n + 1
+	h = e.seed
+	for i <= len(src)-8 && m-n <= room-8 {
+		w := load64(src, i)
+		marks := specialName(w)
+		// A capital is not below A, and below what follows Z: one addition sets
+		// its high bit, the other doesn't. What is beyond ASCII is marked already.
+		low := w &^ highs
+		capitals := (low + (0x80-'A')*ones) &^ (low + (0x80-'Z'-1)*ones) & highs
+		store64(out, m, w)
+		if marks == 0 && capitals == 0 {
+			h = mixName(h, w)
+			m += 8
+			i += 8
+			continue
+		}
+		z := first(marks | capitals)
+		h = mixName(h, w&(1<<(z*8)-1))
+		m += z
+		if i += z; src[i] != 0 {
+			return 0, 0, 0
+		}
+		store16(out, m, '"'|':'<<8)
+		return m + 2, i + 1, h
+	}
+	return 0, 0, 0
 }
 
 // mixName folds the next eight bytes of a name, or its last ones, into a hash.
@@ -68,8 +103,9 @@ type field struct {
 	// n is where the value goes; 0: the field is left out.
 	n int
 	// k is where the value lies.
-	k     int
-	below *rule
+	k int
+	// rule is the field's own, nil for none.
+	rule *rule
 }
 
 // hardName writes a name that plainName doesn't, or that a rule may concern.
@@ -83,21 +119,24 @@ func (e *encoder) hardName(out []byte, n, i int, t byte, lv *level) ([]byte, fie
 	if lv.root && string(raw) == "_id" {
 		return out, f, nil
 	}
-	child, says := lv.rule.find(raw, t)
-	f.below = child.below()
-	switch says {
-	case ruleDrop:
-		return out, f, nil
-	case ruleRename:
-		if e.note(lv, child.name) {
-			if len(out)-n < len(child.text)+2*room {
-				out = grow(out, n, len(child.text)+2*room)
+	h := hashName(e.seed, raw)
+	if lv.rule != nil {
+		child, says := lv.rule.find(h, raw, t)
+		f.rule = child
+		switch says {
+		case ruleDrop:
+			return out, f, nil
+		case ruleRename:
+			if e.note(lv, child.name) {
+				if len(out)-n < len(child.text)+2*room {
+					out = grow(out, n, len(child.text)+2*room)
+				}
+				f.n = n + copy(out[n:], child.text)
 			}
-			f.n = n + copy(out[n:], child.text)
+			return out, f, nil
 		}
-		return out, f, nil
 	}
-	if oddName(raw, lv.root) {
+	if e.odd(raw, lv.root) {
 		name, err := e.repair(raw, i, lv)
 		if err != nil || name == "" {
 			return out, f, err
@@ -105,7 +144,7 @@ func (e *encoder) hardName(out []byte, n, i int, t byte, lv *level) ([]byte, fie
 		out, f.n = putName(out, n, []byte(name))
 		return out, f, nil
 	}
-	if h := hashName(e.seed, raw); lv.fresh(h) || e.settle(lv, raw, i, h) {
+	if lv.fresh(h) || e.settle(lv, raw, i, h) {
 		out, f.n = putName(out, n, raw)
 	}
 	return out, f, nil

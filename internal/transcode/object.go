@@ -11,12 +11,14 @@ func (e *encoder) object(out []byte, n, i, end int, r *rule, root bool) ([]byte,
 	if e.scratch != nil {
 		lv.odd = len(e.scratch.odd)
 	}
+	e.drop(&lv)
 	if len(out)-n < room {
 		out = grow(out, n, end-i+room)
 	}
 	out[n] = '{'
 	n++
 	var err error
+	mask := r.maskOf()
 	for i < end {
 		if len(out)-n < 2*room {
 			out = grow(out, n, end-i+2*room)
@@ -24,15 +26,14 @@ func (e *encoder) object(out []byte, n, i, end int, r *rule, root bool) ([]byte,
 		t := e.src[i]
 		lv.at = i
 		i++
-		below := r
 		m, k, h := e.plainName(out, n, i, root)
-		if m == 0 || r != nil || k > end {
-			var f field
-			if out, f, err = e.hardName(out, n, i, t, &lv); err != nil {
+		if m == 0 || mask>>(h>>58)&1 != 0 && r.concerns(h) || k > end {
+			if out, n, i, err = e.hardField(out, n, i, t, &lv); err != nil {
 				return out, n, err
 			}
-			m, k, below = f.n, f.k, f.below
-		} else if !lv.fresh(h) && !e.settle(&lv, e.src[i:k-1], i, h) {
+			continue
+		}
+		if !lv.fresh(h) && !e.settle(&lv, e.src[i:k-1], i, h) {
 			m = 0
 		}
 		if m == 0 {
@@ -41,18 +42,51 @@ func (e *encoder) object(out []byte, n, i, end int, r *rule, root bool) ([]byte,
 			}
 			continue
 		}
-		if out, n, i, err = e.value(out, m, t, k, end, below); err != nil {
+		if out, n, i, err = e.value(out, m, t, k, end, nil); err != nil {
 			return out, n, err
 		}
 		out[n] = ','
 		n++
 	}
+	if r != nil && len(r.adds) > 0 {
+		if out, n, err = e.adds(out, n, &lv); err != nil {
+			return out, n, err
+		}
+	}
+	out, n = e.leave(out, n, &lv)
+	return out, n, nil
+}
+
+// leave ends an object.
+func (e *encoder) leave(out []byte, n int, lv *level) ([]byte, int) {
 	e.depth--
 	if e.scratch != nil {
-		e.scratch.leave(&lv)
+		e.scratch.leave(lv)
 	}
-	out, n = closing(out, n, '}')
-	return out, n, nil
+	return closing(out, n, '}')
+}
+
+// hardField writes a field whose name is not plain, or that a rule may concern,
+// with the comma after it, or leaves it out. It returns where the next one begins.
+func (e *encoder) hardField(out []byte, n, i int, t byte, lv *level) ([]byte, int, int, error) {
+	out, f, err := e.hardName(out, n, i, t, lv)
+	switch {
+	case err != nil:
+		return out, n, i, err
+	case f.n == 0:
+		i, err = valueEnd(e.src, t, f.k, lv.end)
+		return out, n, i, err
+	case f.rule == nil:
+		out, n, i, err = e.value(out, f.n, t, f.k, lv.end, nil)
+	default:
+		lv.seen |= f.rule.bit
+		out, n, i, err = e.acted(out, f.n, t, f.k, lv.end, f.rule, f.rule.inner)
+	}
+	if err != nil {
+		return out, n, i, err
+	}
+	out[n] = ','
+	return out, n + 1, i, nil
 }
 
 // array writes the elements at src[i:], up to the terminator at end, as an
@@ -75,7 +109,15 @@ func (e *encoder) array(out []byte, n, i, end int, r *rule) ([]byte, int, error)
 		if i, err = e.skipName(i+1, end); err != nil {
 			return out, n, err
 		}
-		if r != nil && r.only && t != typeObject && t != typeArray {
+		if r != nil && (r.only || len(r.adds) > 0) && !nests(t) {
+			if len(r.adds) > 0 {
+				if out, n, i, err = e.within(out, n, t, i, end, r); err != nil {
+					return out, n, err
+				}
+				out[n] = ','
+				n++
+				continue
+			}
 			if i, err = valueEnd(e.src, t, i, end); err != nil {
 				return out, n, err
 			}

@@ -68,14 +68,17 @@ type Stats struct {
 	RepairedNames uint64
 	// NonFinite counts NaN and infinities, of doubles, decimals and vectors.
 	NonFinite uint64
+	// CastErrors counts values that could not be cast, and were written as null or
+	// as they are.
+	CastErrors uint64
 }
 
 // ErrCorrupt is what errors.Is finds when a document is not valid BSON.
 var ErrCorrupt = errors.New("the document is no valid BSON")
 
 // ErrRejected is what errors.Is finds when a document is valid, and can't be
-// written: a field name that engines refuse (BadNamesReject), nesting beyond
-// what MongoDB stores.
+// written: a field name that engines refuse (BadNamesReject), a value that can't
+// be cast (OnErrorReject), nesting beyond what MongoDB stores.
 var ErrRejected = errors.New("the document can't be written")
 
 func corrupt(what string, at int) error {

@@ -9,6 +9,9 @@ import (
 // Plan is compiled Options and Fields. It is immutable and safe for concurrent use.
 type Plan struct {
 	root          *rule
+	anchors       int
+	lower         bool
+	onError       OnError
 	dateMillis    bool
 	decimalNumber bool
 	nonFiniteText bool
@@ -28,17 +31,21 @@ func Compile(o Options, f Fields) (*Plan, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	root, err := f.compile()
+	seed := rand.Uint64()
+	root, anchors, err := f.compile(seed)
 	if err != nil {
 		return nil, err
 	}
 	return &Plan{
 		root:          root,
+		anchors:       anchors,
+		lower:         f.LowerNames,
+		onError:       f.OnError,
 		dateMillis:    o.Dates == DatesEpochMillis,
 		decimalNumber: o.Decimal == DecimalsNumber,
 		nonFiniteText: o.NonFinite == NonFiniteString,
 		rejectNames:   o.BadNames == BadNamesReject,
-		seed:          rand.Uint64(),
+		seed:          seed,
 		powers:        makePowers(),
 		pool:          new(sync.Pool),
 	}, nil

@@ -20,6 +20,8 @@ import (
 type reference struct {
 	Options
 	st Stats
+	// lower: names are written in lower case.
+	lower bool
 }
 
 func (r *reference) document(d bson.D, root bool) string {
@@ -29,7 +31,7 @@ func (r *reference) document(d bson.D, root bool) string {
 	good := map[string]bool{}
 	counter := 0
 	for _, e := range d {
-		if refName(e.Key, root) == "" {
+		if r.name(e.Key, root) == "" {
 			good[e.Key] = true
 		}
 	}
@@ -43,7 +45,7 @@ func (r *reference) document(d bson.D, root bool) string {
 		}
 		raw[e.Key] = true
 		name := e.Key
-		if fixed := refName(e.Key, root); fixed != "" {
+		if fixed := r.name(e.Key, root); fixed != "" {
 			name = fixed
 			if !utf8.ValidString(e.Key) {
 				r.st.InvalidUTF8++
@@ -63,6 +65,21 @@ func (r *reference) document(d bson.D, root bool) string {
 		parts = append(parts, refString(name)+":"+r.value(e.Value))
 	}
 	return "{" + strings.Join(parts, ",") + "}"
+}
+
+// name is refName, in lower case where that is wanted.
+func (r *reference) name(name string, root bool) string {
+	if !r.lower {
+		return refName(name, root)
+	}
+	low := strings.ToLower(perByte(name))
+	if fixed := refName(low, root); fixed != "" {
+		return fixed
+	}
+	if low != name {
+		return low
+	}
+	return ""
 }
 
 // refName returns the repaired form of a name, "" for one that is good.

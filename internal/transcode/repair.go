@@ -3,6 +3,7 @@ package transcode
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -13,6 +14,25 @@ import (
 // no UTF-8, or what search engines refuse.
 func oddName(name []byte, root bool) bool {
 	return !utf8.Valid(name) || refused(name, root)
+}
+
+// odd is oddName for the plan at hand, which may want lower case.
+func (e *encoder) odd(name []byte, root bool) bool {
+	return oddName(name, root) || e.lower && hasUpper(name)
+}
+
+// hasUpper tells whether a name is another in lower case.
+func hasUpper(name []byte) bool {
+	for i, c := range name {
+		if c >= 'A' && c <= 'Z' {
+			return true
+		}
+		if c >= utf8.RuneSelf {
+			rest := string(name[i:])
+			return strings.ToLower(rest) != rest
+		}
+	}
+	return false
 }
 
 // refused tells whether search engines refuse a document for this field name:
@@ -97,6 +117,9 @@ func (e *encoder) repair(raw []byte, at int, lv *level) (string, error) {
 		e.st.InvalidUTF8++
 		name = replaceInvalid(name)
 	}
+	if e.lower {
+		name = strings.ToLower(name)
+	}
 	changed := refused([]byte(name), lv.root)
 	if changed {
 		if e.plan.rejectNames {
@@ -119,10 +142,8 @@ func (e *encoder) repair(raw []byte, at int, lv *level) (string, error) {
 // another field of the level has it, or may get it by a rule.
 func (e *encoder) take(lv *level, name string) bool {
 	if lv.rule != nil {
-		for _, child := range lv.rule.children {
-			if child.name == name {
-				return false
-			}
+		if slices.Contains(lv.rule.given, name) {
+			return false
 		}
 	}
 	b := []byte(name)

@@ -9,6 +9,8 @@ type scratch struct {
 	// all levels that are open.
 	odd    []string
 	tables []*nameTable
+	// anchors are the objects that copies are made in, by number.
+	anchors []anchor
 }
 
 // The sizes of tables in slots: what a table starts with, and up to which size
