@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"sluice/internal/app"
 	"sluice/internal/config"
 )
 
@@ -23,6 +24,9 @@ type validateCmd struct{ configFile }
 func (v *validateCmd) Run(out stdio) error {
 	cfg, err := config.Load(v.Config, config.Overrides{})
 	if err != nil {
+		return err
+	}
+	if err := app.Check(cfg); err != nil {
 		return err
 	}
 	say(out.out, fmt.Sprintf("%s is valid: %d flow(s), %d archive rule(s)", cfg.File, len(cfg.Flows), len(cfg.Archive)))

@@ -32,11 +32,18 @@ type cli struct {
 	LogFormat string `enum:"auto,text,json" default:"auto" help:"Log lines as text, json, or auto: text on a terminal, json in a pipe."`
 	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"The least important log line to write: debug, info, warn, error."`
 
-	Run     runCmd     `cmd:"" help:"Run everything in the configuration."`
-	Sync    syncCmd    `cmd:"" help:"Run one flow from flags, no file needed."`
-	Status  statusCmd  `cmd:"" help:"Tell how a running sluice is doing."`
+	Run    runCmd    `cmd:"" help:"Run everything in the configuration."`
+	Sync   syncCmd   `cmd:"" help:"Run one flow from flags, no file needed."`
+	Status statusCmd `cmd:"" help:"Tell how a running sluice is doing."`
+
+	Deadletter deadletterCmd `cmd:"" name:"deadletter" help:"Look after the documents that could not be written."`
+	Resync     resyncCmd     `cmd:"" help:"Copy a collection again, or some documents of it, in place."`
+	Pause      pauseCmd      `cmd:"" help:"Let a flow of a running sluice, or a collection of it, pause."`
+	Resume     resumeCmd     `cmd:"" help:"Let it go on."`
+
 	Archive archiveCmd `cmd:"" help:"Move old documents to object storage, and look after what is there."`
 	Restore restoreCmd `cmd:"" help:"Bring documents back from the archive."`
+	Doctor  doctorCmd  `cmd:"" help:"Connect, and tell what is in the way of the configuration, with the cure; exit code 3 if something is."`
 	Config  configCmd  `cmd:"" help:"Check, print or describe the configuration."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

@@ -19,9 +19,17 @@ type remote struct {
 	Token string `env:"SLUICE_HTTP_TOKEN" help:"Its http.token, if it has one."`
 }
 
+// askTimeout is what an answer may take.
+const askTimeout = 10 * time.Second
+
 // ask sends a request without a body and returns the answer's.
 func (r *remote) ask(ctx context.Context, method, path string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	return r.askFor(ctx, method, path, askTimeout)
+}
+
+// askFor is ask for what may take longer.
+func (r *remote) askFor(ctx context.Context, method, path string, timeout time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(r.URL, "/")+path, nil)
 	if err != nil {
@@ -55,9 +63,13 @@ func (r *remote) refused(resp *http.Response, body []byte) error {
 	case http.StatusUnauthorized:
 		e.Hint = "it wants --token, the http.token of its configuration"
 	case http.StatusNotFound:
-		e.Class, e.Hint = flow.Fatal, "does that sluice have what is asked for? its configuration may have no rules to archive, or not this one"
+		e.Class, e.Hint = flow.Fatal, "does that sluice have what is asked for? its configuration may have no rules to archive, or not this one, or no such flow"
 	case http.StatusConflict:
 		e.Class, e.Err = flow.Conflict, errors.New(strings.TrimSpace(string(body)))
+	case http.StatusBadRequest:
+		e.Class, e.Err = flow.Config, errors.New(strings.TrimSpace(string(body)))
+	case http.StatusServiceUnavailable:
+		e.Class, e.Err = flow.Transient, errors.New(strings.TrimSpace(string(body)))
 	default:
 		e.Class = flow.Fatal
 	}

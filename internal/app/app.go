@@ -125,7 +125,7 @@ func (a *App) listen() (*web.Server, error) {
 	}
 	s := web.New(web.Options{
 		Listen: h.Listen, Token: h.Token.Reveal(), Registry: a.reg, Logger: a.o.Logger,
-		Status: func() any { return a.Status() }, Ready: a.ready, Archive: a,
+		Status: func() any { return a.Status() }, Ready: a.ready, Archive: a, Flows: flowCommands{a},
 	})
 	if err := s.Start(); err != nil {
 		return nil, err

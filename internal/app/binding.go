@@ -34,13 +34,36 @@ func newBinding(sink *search.Sink, cfg *config.Flow) *binding {
 
 // fingerprint sums up what of the configuration shapes the documents of ns.
 func fingerprint(cfg *config.Flow, ns flow.Namespace) string {
+	type fields struct {
+		Include []string
+		Exclude []string
+		Rename  map[string]string
+	}
 	index, _ := config.IndexName(*cfg, ns.DB, ns.Coll)
 	shape, _ := json.Marshal(struct {
 		Index   string
 		Filters []string
-		Fields  config.Fields
+		Fields  fields
 		Render  config.Render
-	}{index, cfg.FilterTexts(), cfg.Fields, cfg.Render})
+	}{index, cfg.FilterTexts(), fields{cfg.Fields.Include, cfg.Fields.Exclude, cfg.Fields.Rename}, cfg.Render})
+	// What came later counts only where it is used: who does not use it keeps the
+	// positions that an older version saved.
+	var later struct {
+		Where []string       `json:",omitempty"`
+		More  *config.Fields `json:",omitempty"`
+	}
+	x := cfg.Fields
+	x.Include, x.Exclude, x.Rename = nil, nil, nil
+	if len(x.Cast) == 0 {
+		x.OnError = ""
+	}
+	if len(x.Cast)+len(x.Flatten)+len(x.Set)+len(x.Copy) > 0 || x.LowerNames {
+		later.More = &x
+	}
+	if later.Where = cfg.WhereTexts(); later.More != nil || len(later.Where) > 0 {
+		more, _ := json.Marshal(later)
+		shape = append(shape, more...)
+	}
 	sum := sha256.Sum256(shape)
 	return hex.EncodeToString(sum[:12])
 }

@@ -17,6 +17,8 @@ type controls struct {
 	bind    *binding
 	letters *letters
 	log     *slog.Logger
+	// hear is told of each control first.
+	hear func(flow.Control)
 	// gone hears of a collection that was dropped or renamed away.
 	gone func(flow.Namespace)
 	// leave tells that ghosts of a namespace can't be told from archived documents.
@@ -26,6 +28,7 @@ type controls struct {
 // Apply does what c asks for; it may be called again after a failure.
 func (a *controls) Apply(ctx context.Context, c flow.Control) error {
 	log := a.log.With(slog.String(flow.LogNS, c.NS.String()))
+	a.hear(c)
 	if err := a.sink.Apply(ctx, c); err != nil {
 		return err
 	}

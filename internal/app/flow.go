@@ -18,7 +18,7 @@ import (
 	"sluice/internal/mongo"
 	"sluice/internal/pipeline"
 	"sluice/internal/search"
-	"sluice/internal/transcode"
+	"sluice/internal/transform"
 )
 
 // saveEvery is how often a changed position is saved.
@@ -61,6 +61,10 @@ type flowRun struct {
 	bind    *binding
 	places  *places
 	pump    *pipeline.Pump
+	// where is nil where nothing is left out by content.
+	where *transform.Where
+	// gate holds the reading back while the flow pauses.
+	gate gate
 	// attributor is nil where it makes no difference whose a delete is.
 	attributor pipeline.Attributor
 	// shelf is nil where no archive is at hand. outside is of the source.
@@ -80,7 +84,30 @@ func (f *flowRun) setState(s string) { f.state.Store(&s) }
 // be copied. After an error the caller still calls close.
 func (f *flowRun) open(ctx context.Context) error {
 	f.setState("starting")
+	if err := f.connect(ctx); err != nil {
+		return err
+	}
+	resync, err := f.compare(ctx)
+	if err != nil {
+		return err
+	}
+	if err := f.source.Start(ctx, flow.Position(f.saved.Position), resync); err != nil {
+		return err
+	}
+	f.pump = pipeline.New(f.pumpOptions())
+	f.opened.Store(true)
+	return nil
+}
+
+// connect connects both ends and takes the saved state and the dead letters over.
+func (f *flowRun) connect(ctx context.Context) error {
+	if _, err := planOf(f.cfg); err != nil {
+		return err
+	}
 	var err error
+	if f.where, err = whereOf(f.cfg); err != nil {
+		return err
+	}
 	if f.source, err = mongo.Open(ctx, f.mongoOptions()); err != nil {
 		return err
 	}
@@ -95,27 +122,32 @@ func (f *flowRun) open(ctx context.Context) error {
 	f.closers = append(f.closers, func(context.Context) error { f.client.Close(); return nil })
 	f.sink = f.client.Sink()
 	f.bind = newBinding(f.sink, f.cfg)
-	if err := f.openState(ctx); err != nil {
-		return err
-	}
-	if f.letters, err = openLetters(ctx, f.o.Config, f.cfg.Name, f.client); err != nil {
-		return err
-	}
-	f.closers = append(f.closers, func(context.Context) error { return f.letters.close() })
-	resync, err := f.compare(ctx)
+	kept, err := openStores(ctx, f.o.Config, f.cfg.Name, f.client)
 	if err != nil {
 		return err
 	}
-	if err := f.source.Start(ctx, flow.Position(f.saved.Position), resync); err != nil {
+	f.closers = append(f.closers, kept.close)
+	if err := kept.probe(ctx); err != nil {
 		return err
 	}
-	f.pump = pipeline.New(f.pumpOptions())
-	f.opened.Store(true)
+	if err := f.openState(ctx, kept); err != nil {
+		return err
+	}
+	return f.openBook(ctx, kept)
+}
+
+// openBook opens the dead letters.
+func (f *flowRun) openBook(ctx context.Context, kept *stores) error {
+	var err error
+	if f.letters, err = openLetters(ctx, kept); err != nil {
+		return err
+	}
+	f.closers = append(f.closers, func(context.Context) error { return f.letters.close() })
 	return nil
 }
 
-func (f *flowRun) openState(ctx context.Context) error {
-	store, done, err := openStore(f.o.Config, f.cfg.Name, f.client)
+func (f *flowRun) openState(ctx context.Context, kept *stores) error {
+	store, done, err := kept.state()
 	if err != nil {
 		return err
 	}
@@ -156,6 +188,9 @@ func (f *flowRun) compare(ctx context.Context) ([]mongo.Resync, error) {
 		ns, _ := flow.ParseNamespace(d.NS)
 		if d.Resync {
 			again = append(again, mongo.Resync{NS: ns, Ghosts: d.Ghosts})
+			if f.where != nil && !d.Ghosts {
+				f.where.Empty(ns)
+			}
 			f.log.Info("namespace will be copied", slog.String(flow.LogNS, d.NS), slog.String(flow.LogReason, string(d.Reason)))
 			continue
 		}
@@ -191,13 +226,19 @@ func (f *flowRun) historyLost() string {
 }
 
 func (f *flowRun) searchOptions() search.Options {
-	s := f.o.Config.Search
+	o := reachSearch(f.o.Config.Search)
+	o.Flow, o.Source, o.MaxVersion, o.Route = f.cfg.Name, f.source.Identity(), f.maxVersion, f.route()
+	o.Transport, o.Logger, o.Metrics = f.o.Transport, f.log, f.metrics.search
+	return o
+}
+
+// reachSearch says how the cluster is reached.
+func reachSearch(s config.Search) search.Options {
 	return search.Options{
 		URLs: s.URLs,
 		Auth: search.Auth{Username: s.Auth.Username, Password: s.Auth.Password.Reveal(), APIKey: s.Auth.APIKey.Reveal()},
 		TLS:  search.TLS{CAFile: s.TLS.CAFile, CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile, InsecureSkipVerify: s.TLS.InsecureSkipVerify},
 		Gzip: s.Gzip, MaxInFlight: s.InFlight, BodyBytes: int(s.BodyBytes), Timeout: s.Timeout,
-		Flow: f.cfg.Name, Source: f.source.Identity(), MaxVersion: f.maxVersion, Route: f.route(), Transport: f.o.Transport, Logger: f.log, Metrics: f.metrics.search,
 	}
 }
 
@@ -219,17 +260,12 @@ func (f *flowRun) maxVersion() int64 {
 
 // route returns where documents of a namespace go and how they are written.
 func (f *flowRun) route() func(flow.Namespace) (search.Route, error) {
-	r := f.cfg.Render
-	plan, planErr := transcode.Compile(transcode.Options{
-		Dates: transcode.DateFormat(r.Dates), Decimal: transcode.DecimalFormat(r.Decimals),
-		NonFinite: transcode.NonFiniteFormat(r.NonFinite), BadNames: transcode.BadNames(r.BadNames),
-	},
-		transcode.Fields{Include: f.cfg.Fields.Include, Exclude: f.cfg.Fields.Exclude, Rename: f.cfg.Fields.Rename})
+	plan, planErr := planOf(f.cfg)
 	f.places = newPlaces()
 	return func(ns flow.Namespace) (search.Route, error) {
 		index, err := config.IndexName(*f.cfg, ns.DB, ns.Coll)
-		if err == nil {
-			err = planErr
+		if planErr != nil {
+			return search.Route{}, planErr
 		}
 		if err != nil {
 			return search.Route{}, &flow.Error{Op: "find the index of", Object: ns.String(), Class: flow.Config, Err: err}
@@ -252,13 +288,29 @@ func (f *flowRun) gone(ns flow.Namespace) {
 	}
 }
 
+// shape is the stage that looks at what is to be written; nil for none.
+func (f *flowRun) shape() flow.Stage {
+	if f.where == nil {
+		return nil
+	}
+	return f.where
+}
+
+// hear is told of controls before they are carried out.
+func (f *flowRun) hear(c flow.Control) {
+	if f.where != nil {
+		f.where.Hear(c)
+	}
+}
+
 func (f *flowRun) pumpOptions() pipeline.Options {
 	l := f.o.Config.Limits
 	return pipeline.Options{
-		Stream: f.source.Stream(), Snapshot: f.source.Snapshot(), Reread: f.source.Reread(), Sink: f.sink,
+		Shape:  f.shape(),
+		Stream: f.gate.wrap(f.source.Stream()), Snapshot: f.gate.wrap(f.source.Snapshot()), Reread: f.source.Reread(), Sink: f.sink,
 		Attributor: f.attributor,
 		Controls: &controls{
-			sink: f.sink, bind: f.bind, letters: f.letters, log: f.log, gone: f.gone, leave: f.leavesGhosts,
+			sink: f.sink, hear: f.hear, bind: f.bind, letters: f.letters, log: f.log, gone: f.gone, leave: f.leavesGhosts,
 			ghosts: pipeline.Ghosts{Scan: f.sink.ScanIDs, Missing: f.source.Missing, Archived: f.archived, Write: f.sink, Logger: f.log},
 		},
 		DeadLetters: f.letters, OldestOpen: f.source.OldestOpen,

@@ -3,9 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"path/filepath"
 
-	"sluice/internal/config"
 	"sluice/internal/deadletter"
 	"sluice/internal/search"
 )
@@ -17,18 +15,10 @@ type letters struct {
 }
 
 // openLetters opens the store that the configuration names.
-func openLetters(ctx context.Context, cfg *config.Config, flowName string, client *search.Client) (*letters, error) {
-	done := func() error { return nil }
-	var store deadletter.Store
-	if cfg.DeadLetters.Store == config.StoreFile {
-		file, err := deadletter.OpenFile(filepath.Join(cfg.DeadLetters.Path, flowName+".dead-letters"))
-		if err != nil {
-			return nil, err
-		}
-		store, done = file, file.Close
-	} else {
-		// An index for each flow: a book is the only user of its store.
-		store = letterIndex{index: client.DeadLetters(cfg.DeadLetters.Index + "-" + flowName)}
+func openLetters(ctx context.Context, kept *stores) (*letters, error) {
+	store, done, err := kept.deadLetters()
+	if err != nil {
+		return nil, err
 	}
 	book, err := deadletter.Open(ctx, store)
 	if err != nil {

@@ -30,7 +30,7 @@ type SourceStatus struct {
 // NamespaceStatus tells how far the copy of one namespace is.
 type NamespaceStatus struct {
 	NS string `json:"ns"`
-	// Phase is waiting, beginning, copying, ending, or following.
+	// Phase is waiting, beginning, copying, ending, paused, or following.
 	Phase      string `json:"phase"`
 	Estimated  int64  `json:"estimated,omitempty"`
 	Settled    int64  `json:"settled,omitempty"`
@@ -80,6 +80,9 @@ func (s SourceStatus) copied() bool {
 func (n NamespaceStatus) text() string {
 	if n.Phase == "following" {
 		return "following"
+	}
+	if n.Phase == "paused" {
+		return "paused: its changes are passed over; it is copied again when it is resumed"
 	}
 	return fmt.Sprintf("%s: %d of about %d documents, chunks %d open %d done", n.Phase, n.Settled, n.Estimated, n.ChunksOpen, n.ChunksDone)
 }

@@ -22,7 +22,9 @@ type Status struct {
 type FlowStatus struct {
 	Name string `json:"name"`
 	// State is starting, running, done or failed.
-	State       string          `json:"state"`
+	State string `json:"state"`
+	// Paused says why the flow was told to pause; "" if it was not.
+	Paused      string          `json:"paused,omitempty"`
 	Error       string          `json:"error,omitempty"`
 	DeadLetters int             `json:"dead_letters"`
 	Saved       time.Time       `json:"position_saved"`
@@ -46,6 +48,7 @@ func (f *flowRun) status() FlowStatus {
 	if s := f.state.Load(); s != nil {
 		st.State = *s
 	}
+	st.Paused, _ = f.gate.paused()
 	if err := f.err.Load(); err != nil {
 		st.Error = (*err).Error()
 	}
@@ -118,6 +121,9 @@ func (s Status) Text() string {
 func (f FlowStatus) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "flow %s: %s", f.Name, f.State)
+	if f.Paused != "" {
+		b.WriteString(", paused: " + f.Paused)
+	}
 	if f.Error != "" {
 		b.WriteString("\n  error: " + f.Error)
 	}

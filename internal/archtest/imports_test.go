@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"internal/cold":       {"internal/flow"},
 	"internal/lease":      {"internal/flow"},
 	"internal/mql":        {},
+	"internal/transform":  {"internal/flow", "internal/mql"},
 	"internal/objstore":   {"internal/flow"},
 	"internal/pack":       {"internal/flow", "internal/cold"},
 	"internal/archive":    {"internal/flow", "internal/cold", "internal/lease", "internal/objstore", "internal/pack", "internal/archive/catalogue"},
@@ -29,6 +30,7 @@ var mayImport = map[string][]string{
 	"cmd/sluice":          {"internal/app", "internal/config", "internal/flow"},
 
 	"internal/mongo/archivedb":   {"internal/flow", "internal/cold", "internal/lease", "internal/mongo"},
+	"internal/mongo/statedb":     {"internal/flow", "internal/checkpoint", "internal/deadletter", "internal/mongo"},
 	"internal/archive/catalogue": {"internal/flow", "internal/cold", "internal/objstore", "internal/pack", "internal/mql"},
 	"internal/archive/restore":   {"internal/flow", "internal/cold", "internal/archive/catalogue", "internal/pack", "internal/mql"},
 
@@ -63,7 +65,7 @@ var apart = []string{"internal/mongo", "internal/search", "internal/pipeline"}
 var onlyPlaces = map[string][]string{
 	"github.com/goccy/go-yaml":             {"internal/config"},
 	"github.com/alecthomas/kong":           {"cmd/sluice"},
-	"go.mongodb.org/mongo-driver/v2/mongo": {"internal/mongo", "internal/mongo/archivedb"},
+	"go.mongodb.org/mongo-driver/v2/mongo": {"internal/mongo", "internal/mongo/archivedb", "internal/mongo/statedb"},
 	"go.mongodb.org/mongo-driver/v2/x":     {"internal/mongo", "internal/mongo/archivedb", "internal/config"},
 	"go.mongodb.org/mongo-driver/v2/event": {"internal/mongo"},
 	"github.com/aws":                       {"internal/objstore"},

@@ -117,7 +117,9 @@ type Flow struct {
 	Namespaces []string
 	Exclude    []string
 	// Filters are in the order of the file; the first whose pattern fits counts.
-	Filters  []Filter
+	Filters []Filter
+	// Where are conditions that are looked at after the read, in the same order.
+	Where    []Filter
 	Snapshot Snapshot
 	Fields   Fields
 	Render   Render
@@ -134,13 +136,21 @@ type Flow struct {
 
 // FilterTexts returns pattern and query of each filter as text, in order, for
 // a fingerprint of what shapes the documents.
-func (f *Flow) FilterTexts() []string {
-	out := make([]string, len(f.Filters))
-	for i, one := range f.Filters {
+func (f *Flow) FilterTexts() []string { return textsOf(f.Filters) }
+
+// WhereTexts is FilterTexts for Where.
+func (f *Flow) WhereTexts() []string { return textsOf(f.Where) }
+
+func textsOf(filters []Filter) []string {
+	out := make([]string, len(filters))
+	for i, one := range filters {
 		out[i] = one.Pattern + " " + one.text
 	}
 	return out
 }
+
+// Fits tells whether the filter speaks of the namespace "db.collection".
+func (f *Filter) Fits(ns string) bool { return fits(f.Pattern, ns) }
 
 // Filter is a query on the content of the documents of some namespaces.
 type Filter struct {
@@ -163,11 +173,18 @@ type Snapshot struct {
 	Chunk Size
 }
 
-// Fields chooses and renames fields, by dotted paths.
+// Fields chooses, renames, changes and adds fields, by dotted paths.
 type Fields struct {
 	Include []string
 	Exclude []string
 	Rename  map[string]string
+	Cast    map[string]CastType
+	OnError CastError
+	Flatten []string
+	// Set holds JSON values.
+	Set        map[string]json.RawMessage
+	Copy       map[string]string
+	LowerNames bool
 }
 
 // Render says how values without an equal in JSON are written.

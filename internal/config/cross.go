@@ -88,11 +88,9 @@ func (c *Config) crossFlow(d *decoder, f *Flow, path string) {
 		d.fail(d.places[path+".index_prefix"], path+".index_prefix", "has no effect beside index; remove one of them")
 	}
 	allPlain := len(f.Namespaces) > 0 && !slices.ContainsFunc(f.Namespaces, func(p string) bool { return !isPlain(p) })
-	for _, one := range f.Filters {
-		if allPlain && isPlain(one.Pattern) && !slices.Contains(f.Namespaces, one.Pattern) {
-			p := path + ".filter[" + one.Pattern + "]"
-			d.fail(d.places[p], p, "this flow doesn't follow %s%s", one.Pattern, didYouMean(one.Pattern, f.Namespaces))
-		}
+	if allPlain {
+		d.crossFilters(f, f.Filters, path+".filter")
+		d.crossFilters(f, f.Where, path+".where")
 	}
 	for i, ns := range f.Namespaces {
 		at := fmt.Sprintf("%s.namespaces[%d]", path, i)
@@ -101,6 +99,16 @@ func (c *Config) crossFlow(d *decoder, f *Flow, path string) {
 		}
 	}
 	d.crossFields(f.Fields, path+".fields")
+}
+
+// crossFilters refuses plain patterns that a flow of plain namespaces does not follow.
+func (d *decoder) crossFilters(f *Flow, filters []Filter, path string) {
+	for _, one := range filters {
+		if isPlain(one.Pattern) && !slices.Contains(f.Namespaces, one.Pattern) {
+			p := path + "[" + one.Pattern + "]"
+			d.fail(d.places[p], p, "this flow doesn't follow %s%s", one.Pattern, didYouMean(one.Pattern, f.Namespaces))
+		}
+	}
 }
 
 // crossFields looks at renames and choices that contradict each other.

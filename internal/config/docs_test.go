@@ -88,7 +88,7 @@ func TestSchemaAgrees(t *testing.T) {
 	f(least+"x: 1\n", ".x: unknown")
 	f(least+"limits: {lanes: 0}\n", ".limits.lanes: no alternative fits")
 	f(least+"limits: {lanes: a}\n", ".limits.lanes: no alternative fits")
-	f(least+"state: {store: mongodb}\n", ".state.store: no alternative fits")
+	f(least+"state: {store: redis}\n", ".state.store: no alternative fits")
 	f("mongodb: {}\n", ".mongodb.uri: missing")
 }
 

@@ -155,8 +155,9 @@ func stateSpec(s *State) []field {
 	isSearch := func() bool { return s.Store == StoreSearch }
 	return []field{
 		{
-			Name: "store", Into: choice(&s.Store, StoreFile, StoreSearch), Default: "file", Example: "file",
-			Doc: "`file` needs a disk that stays; `search` keeps positions in an index beside the documents.",
+			Name: "store", Into: choice(&s.Store, StoreFile, StoreSearch, StoreMongoDB), Default: "file", Example: "file",
+			Doc: "`file` needs a disk that stays; `search` keeps positions in an index beside the documents; " +
+				"`mongodb` keeps them in `sluice.checkpoints` of the source, a document per flow, with majority; that takes the right to write there.",
 		},
 		{
 			Name: "path", Into: text(&s.Path), Default: "./sluice-state", Example: "/var/lib/sluice", Flag: "--state",
@@ -178,8 +179,9 @@ func deadLettersSpec(s *DeadLetters) []field {
 	isSearch := func() bool { return s.Store == StoreSearch }
 	return []field{
 		{
-			Name: "store", Into: choice(&s.Store, StoreSearch, StoreFile), Default: "search", Example: "search",
-			Doc: "`search` notes them in an index, `file` in a directory.",
+			Name: "store", Into: choice(&s.Store, StoreSearch, StoreFile, StoreMongoDB), Default: "search", Example: "search",
+			Doc: "`search` notes them in an index, `file` in a directory, `mongodb` in `sluice.dead_letters` of the source, " +
+				"with majority; that takes the right to write there.",
 		},
 		{
 			Name: "index", Into: text(&s.Index), Default: "sluice-dead-letters", Example: "sluice-dead-letters",

@@ -36,11 +36,17 @@ func flowSpec(f *Flow) []field {
 				"A document that no longer fits leaves the index.",
 		},
 		{
+			Name: "where", Into: filters(&f.Where), Example: `{shop.orders: {"lines.sku": {$regex: "^A"}}}`,
+			Doc: "Conditions by namespace, like `filter`, but looked at here after the document was read, so that the server's work stays the same. " +
+				"A document that does not fit is left out; one that no longer fits leaves the index. With both, a document has to fit both. " +
+				"A condition is a part of MongoDB's queries: $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $type, $and, $or, $nor, $not, $regex, $size, $all, $elemMatch, $mod.",
+		},
+		{
 			Name: "snapshot", Doc: "The first full copy.",
 			Into: section(func() []field { return snapshotSpec(&f.Snapshot) }),
 		},
 		{
-			Name: "fields", Doc: "Which fields get into the index, by dotted paths. `_id` is the id of the document and no field.",
+			Name: "fields", Doc: "Which fields get into the index, and how, by dotted paths. `_id` is the id of the document and no field.",
 			Into: section(func() []field { return fieldsSpec(&f.Fields) }),
 		},
 		{
@@ -100,10 +106,11 @@ func snapshotSpec(s *Snapshot) []field {
 }
 
 func fieldsSpec(f *Fields) []field {
-	return []field{
+	return append([]field{
 		{
 			Name: "include", Into: texts(&f.Include, checkPath), Example: "[title, author.name]",
-			Doc: "Only these fields, with all below them. Without it, all fields.",
+			Doc: "Only these fields, with all below them. Without it, all fields. Stars stand for names here and in `exclude`: " +
+				"`address.*.zip`, `*_internal`; `**` for any number of levels: `**.secret`, `meta.**`.",
 		},
 		{
 			Name: "exclude", Into: texts(&f.Exclude, checkPath), Example: "[author.email]",
@@ -113,7 +120,7 @@ func fieldsSpec(f *Fields) []field {
 			Name: "rename", Into: textMap(&f.Rename, checkRename), Example: "{author.name: author.full_name}",
 			Doc: "Other names: from a path to the path with another last part.",
 		},
-	}
+	}, transformSpec(f)...)
 }
 
 func renderSpec(r *Render) []field {

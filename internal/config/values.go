@@ -109,8 +109,9 @@ type Store string
 
 // The kinds of stores.
 const (
-	StoreFile   Store = "file"
-	StoreSearch Store = "search"
+	StoreFile    Store = "file"
+	StoreSearch  Store = "search"
+	StoreMongoDB Store = "mongodb"
 )
 
 // DateFormat says how dates are written.
@@ -147,6 +148,28 @@ type BadNames string
 const (
 	BadNamesRepair BadNames = "repair"
 	BadNamesReject BadNames = "reject"
+)
+
+// CastType is a type that values are cast to.
+type CastType string
+
+// The types to cast to.
+const (
+	CastString  CastType = "string"
+	CastLong    CastType = "long"
+	CastDouble  CastType = "double"
+	CastBoolean CastType = "boolean"
+	CastDate    CastType = "date"
+)
+
+// CastError says what becomes of a value that can't be cast.
+type CastError string
+
+// The ways with values that can't be cast.
+const (
+	CastReject CastError = "reject"
+	CastNull   CastError = "null"
+	CastKeep   CastError = "keep"
 )
 
 // DeletePolicy says what a delete in MongoDB does to the index.

@@ -44,6 +44,14 @@ func Open(ctx context.Context, s Store) (*Book, error) {
 // Count returns the number of open letters.
 func (b *Book) Count() int { return int(b.count.Load()) }
 
+// Has tells whether the key has an open letter.
+func (b *Book) Has(k Key) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	_, ok := b.open[k.NS][k.ID]
+	return ok
+}
+
 // Letters calls f with every open letter, in no order; f must not call the
 // book. It stops at f's first error and returns it.
 func (b *Book) Letters(ctx context.Context, f func(Letter) error) error {
@@ -134,7 +142,7 @@ func (b *Book) Settled(ctx context.Context, changes []flow.Change) error {
 }
 
 // match returns the keys of changes that close an open letter, with the
-// versions of the changes.
+// versions that the changes reach.
 func (b *Book) match(changes []flow.Change) map[Key]int64 {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -147,14 +155,14 @@ func (b *Book) match(changes []flow.Change) map[Key]int64 {
 			continue
 		}
 		id := transcode.AppendID(text[:0], c.ID)
-		if v, ok := ids[string(id)]; !ok || c.Version < v {
+		if v, ok := ids[string(id)]; !ok || reach(c) < v {
 			continue
 		}
 		if closed == nil {
 			closed = make(map[Key]int64)
 		}
 		k := Key{NS: c.NS, ID: string(id)}
-		closed[k] = max(closed[k], c.Version)
+		closed[k] = max(closed[k], reach(c))
 	}
 	return closed
 }

@@ -30,6 +30,16 @@ func KeyOf(c *flow.Change) Key {
 	return Key{NS: c.NS, ID: string(transcode.AppendID(nil, c.ID))}
 }
 
+// reach is the version up to which a change speaks for its key: a document of a
+// snapshot or a repair was read with all events of its time in it, although its
+// own version lies just below theirs (rule S4).
+func reach(c *flow.Change) int64 {
+	if v, err := flow.VersionOf(c.Time); err == nil && v == c.Version+1 {
+		return v
+	}
+	return c.Version
+}
+
 // String returns namespace and id for people to read.
 func (k Key) String() string { return k.NS.String() + "/" + k.ID }
 
@@ -50,7 +60,8 @@ type Letter struct {
 	RawID string
 	// Op is what was to be done.
 	Op string
-	// Version and Time are those of the change.
+	// Version and Time are those of the change; what was read at Time has the
+	// version of that time.
 	Version int64
 	Time    bson.Timestamp
 	// Reason is the short stable word of the verdict.
@@ -70,7 +81,7 @@ func New(c *flow.Change, v flow.Verdict, at time.Time) (Letter, error) {
 		return Letter{}, fmt.Errorf("extended JSON of the _id: %w", err)
 	}
 	l := Letter{
-		Key: KeyOf(c), RawID: string(id), Op: c.Op.String(), Version: c.Version,
+		Key: KeyOf(c), RawID: string(id), Op: c.Op.String(), Version: reach(c),
 		Time: c.Time, Reason: v.Reason, At: at.UTC(),
 	}
 	if v.Err != nil {

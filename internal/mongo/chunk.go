@@ -25,6 +25,14 @@ func (p phase) String() string {
 	return [...]string{"waiting", "beginning", "copying", "ending"}[p]
 }
 
+// phaseName is the phase of c as Progress shows it.
+func (c *nsCopy) phaseName() string {
+	if c.held {
+		return "paused"
+	}
+	return c.phase.String()
+}
+
 // nsCopy is the copy of one namespace. Source.mu guards it.
 type nsCopy struct {
 	ns     flow.Namespace
@@ -41,6 +49,8 @@ type nsCopy struct {
 	// majority: reads at a cluster time don't work here (capped collections).
 	majority bool
 	refusals int // snapshot reads refused in a row
+	// held: it does not begin before its namespace is resumed.
+	held bool
 
 	begun     bool           // end is known
 	cut       bool           // all chunks are cut

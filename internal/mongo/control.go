@@ -33,7 +33,13 @@ func (so *sorter) control(kind flow.ControlKind, ns flow.Namespace, e *event, be
 func (so *sorter) appear(ns flow.Namespace, e *event) error {
 	uuid := uuidText(e.uuid)
 	so.st.seen[ns] = uuid
-	return so.control(flow.ControlCreated, ns, e, nil, func() { so.st.s.bound[ns] = uuid })
+	return so.control(flow.ControlCreated, ns, e, nil, func() {
+		s := so.st.s
+		s.bound[ns] = uuid
+		if s.copies.paused[ns] {
+			s.copies.schedule(ns, true)
+		}
+	})
 }
 
 // drop handles the end of a collection.

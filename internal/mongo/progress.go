@@ -39,8 +39,8 @@ type Progress struct {
 // NamespaceProgress says how far the copy of one namespace is.
 type NamespaceProgress struct {
 	NS flow.Namespace
-	// Phase is "waiting", "beginning", "copying", "ending", or "following" when
-	// there is nothing to copy.
+	// Phase is "waiting", "beginning", "copying", "ending", "paused", or
+	// "following" when there is nothing to copy.
 	Phase string
 	// Estimated is about how many documents there are, -1 if unknown.
 	Estimated int64
@@ -77,7 +77,7 @@ func (s *Source) Progress() Progress {
 		n := NamespaceProgress{NS: ns, Phase: "following", Estimated: -1}
 		if c := s.copies.find(ns); c != nil {
 			n = NamespaceProgress{
-				NS: ns, Phase: c.phase.String(), Estimated: c.estimated, Read: c.read,
+				NS: ns, Phase: c.phaseName(), Estimated: c.estimated, Read: c.read,
 				Settled: c.settled, ChunksOpen: len(c.chunks), ChunksDone: c.done,
 			}
 		}

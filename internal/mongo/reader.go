@@ -19,6 +19,8 @@ type page struct {
 	chunk  *chunk
 	lease  *lease
 	settle func()
+	// repaired, if not nil, hears what became of it; it does not block.
+	repaired func(error)
 }
 
 // readAll reads chunk after chunk until the source is closed.

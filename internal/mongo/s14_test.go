@@ -34,8 +34,10 @@ func TestS14FilterLeaves(t *testing.T) {
 		scriptmongo.Replace("a.c", tick(3), withID(1)),
 		scriptmongo.Update("a.other", tick(4), 1, bson.D{}),
 		scriptmongo.Delete("a.c", tick(5), 1),
+		scriptmongo.Event{Op: "insert", NS: "a.other", Time: tick(6), Key: withID(1)},
+		scriptmongo.Event{Op: "replace", NS: "a.other", Time: tick(7), Key: withID(1)},
 	)
-	if len(items) != 1 || len(items[0].batch.Changes) != 5 {
+	if len(items) != 1 || len(items[0].batch.Changes) != 7 {
 		t.Fatalf("%+v", items)
 	}
 	for i, want := range []flow.Change{
@@ -44,6 +46,8 @@ func TestS14FilterLeaves(t *testing.T) {
 		{Op: flow.OpReread, MissingIsDelete: true},
 		{Op: flow.OpReread},
 		{Op: flow.OpDelete},
+		{Op: flow.OpReread, MissingIsDelete: true}, // an insert without its document
+		{Op: flow.OpReread},
 	} {
 		if c := items[0].batch.Changes[i]; c.Op != want.Op || c.MissingIsDelete != want.MissingIsDelete {
 			t.Errorf("%d: %+v", i, c)

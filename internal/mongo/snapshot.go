@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"golang.org/x/time/rate"
@@ -23,7 +24,12 @@ type copies struct {
 	// handed counts, by namespace, what Read has returned and nobody has acked.
 	handed map[flow.Namespace]int
 	leases map[*lease]struct{}
-	err    error // for the next Read
+	// repairs are reads of some keys under way; paused namespaces wait for Resume,
+	// and pauses is how many there are.
+	repairs map[*nsCopy]struct{}
+	paused  map[flow.Namespace]bool
+	pauses  atomic.Int64
+	err     error // for the next Read
 	// read and settled count documents of all copies of this run.
 	read, settled int64
 }
@@ -34,6 +40,7 @@ type lease struct{ low bson.Timestamp }
 
 func newCopies(s *Source) *copies {
 	m := &copies{s: s, out: make(chan page), handed: map[flow.Namespace]int{}, leases: map[*lease]struct{}{}}
+	m.repairs, m.paused = map[*nsCopy]struct{}{}, map[flow.Namespace]bool{}
 	if r := s.opts.Snapshot.Rate; r > 0 {
 		m.limit = rate.NewLimiter(rate.Limit(r), m.maxDocs()+1)
 	}
@@ -66,7 +73,7 @@ func (m *copies) restore(ns flow.Namespace, st *copyState) error {
 }
 
 func (m *copies) newCopy(ns flow.Namespace, ghosts bool) *nsCopy {
-	c := &nsCopy{ns: ns, ghosts: ghosts, filter: m.s.sel.filter(ns), estimated: -1, majority: !m.s.caps.snapshot}
+	c := &nsCopy{ns: ns, ghosts: ghosts, filter: m.s.sel.filter(ns), estimated: -1, majority: !m.s.caps.snapshot, held: m.paused[ns]}
 	c.ctx, c.cancel = context.WithCancel(m.s.ctx)
 	for _, known := range m.s.collections {
 		if known.NS == ns {
@@ -88,6 +95,16 @@ func (m *copies) drop(ns flow.Namespace) {
 	})
 }
 
+// dropRepairs ends the repairs of ns; mu is held.
+func (m *copies) dropRepairs(ns flow.Namespace) {
+	for c := range m.repairs {
+		if c.ns == ns {
+			c.dead = true
+			c.cancel()
+		}
+	}
+}
+
 // abandonAll takes all copies out; mu is held.
 func (m *copies) abandonAll() {
 	for _, c := range slices.Clone(m.order) {
@@ -101,6 +118,7 @@ func (m *copies) abandon(ctx context.Context, ns flow.Namespace) error {
 	for {
 		m.s.mu.Lock()
 		m.drop(ns)
+		m.dropRepairs(ns)
 		open, changed := m.handed[ns], m.s.changed
 		m.s.mu.Unlock()
 		if open == 0 {
@@ -216,7 +234,8 @@ func (m *copies) nextControl() *nsCopy {
 		return nil
 	}
 	for _, c := range m.order {
-		if c.phase == phaseWaiting {
+		// Not before all that was handed out of an earlier copy of it is settled.
+		if c.phase == phaseWaiting && !c.held && m.handed[c.ns] == 0 {
 			return c
 		}
 	}
@@ -294,6 +313,9 @@ func (m *copies) hand(p page) flow.Ack {
 			m.settled += docs
 			p.copy.settleIfDone(p.chunk)
 			p.copy.sweep(m.s.settledPassed())
+		}
+		if p.repaired != nil {
+			p.repaired(err)
 		}
 		m.s.poke()
 		return nil

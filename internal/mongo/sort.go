@@ -77,7 +77,7 @@ func (so *sorter) one(e *event) error {
 // write appends a change.
 func (so *sorter) write(e *event) error {
 	t := so.st.target(e.ns)
-	if !t.followed {
+	if !t.followed || so.st.s.passOver(t.ns, e.time) {
 		so.ignored++
 		return nil
 	}
@@ -98,7 +98,7 @@ func (so *sorter) write(e *event) error {
 	switch {
 	case e.kind == kindDelete:
 		c.Op, c.Session = flow.OpDelete, e.session()
-	case t.filtered:
+	case t.filtered, e.kind == kindInsert && e.doc == nil: // what the index has is of an earlier life
 		c.Op, c.MissingIsDelete = flow.OpReread, true
 	case e.kind == kindUpdate || e.doc == nil:
 		c.Op = flow.OpReread

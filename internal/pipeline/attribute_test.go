@@ -278,8 +278,8 @@ func (w *coldWorld) stream(t *rapid.T, lives map[string]*life) (out []flow.Batch
 		case !l.live:
 			*l = life{live: true, whole: op > 0, docs: []string{doc}}
 			w.now[k] = doc
-			if !l.whole { // an event without its document: too large, say
-				c.Op, c.Doc = flow.OpReread, nil
+			if !l.whole { // an insert without its document: too large, say
+				c.Op, c.Doc, c.MissingIsDelete = flow.OpReread, nil, true
 			}
 		case op == 0:
 			l.docs = append(l.docs, doc)

@@ -28,6 +28,7 @@ const rereadGuess = 4 << 10
 type delivery struct {
 	sink    flow.Sink
 	reread  flow.Stage
+	shape   flow.Stage
 	letters DeadLetters
 	breaker *breaker
 	retry   retrier
@@ -35,6 +36,8 @@ type delivery struct {
 	slot    *slot
 	// guard looks at the changes just before each send (rule S5); may be nil.
 	guard func([]flow.Change)
+	// repair: the batch at hand is a repair.
+	repair bool
 	// docSize is the recent size of documents that were read again.
 	docSize int
 
@@ -47,7 +50,11 @@ type delivery struct {
 // that ends the pump. It may change and reorder b.Changes.
 func (d *delivery) run(ctx context.Context, b flow.Batch) error {
 	defer d.forget()
+	d.repair = b.Repair
 	if err := d.readAgain(ctx, &b); err != nil {
+		return err
+	}
+	if err := d.judgeContent(ctx, &b); err != nil {
 		return err
 	}
 	var pause backoff
@@ -82,6 +89,22 @@ func (d *delivery) forget() {
 	clear(d.bad[:cap(d.bad)])
 	clear(d.good[:cap(d.good)])
 	clear(d.badVerdicts[:cap(d.badVerdicts)])
+}
+
+// judgeContent runs the stage that looks at documents before they are sent.
+func (d *delivery) judgeContent(ctx context.Context, b *flow.Batch) error {
+	if d.shape == nil {
+		return nil
+	}
+	all := len(b.Changes)
+	out, err := d.shape.Apply(ctx, *b)
+	if err == nil && len(out.Changes) != all {
+		err = &flow.Error{Op: "look at documents", Class: flow.Fatal, Err: fmt.Errorf("the stage returned %d changes for %d", len(out.Changes), all)}
+	}
+	if err == nil {
+		*b = out
+	}
+	return err
 }
 
 // readAgain runs the reread stage if b has anything for it.
@@ -247,6 +270,9 @@ func (d *delivery) bury(ctx context.Context, changes []flow.Change, verdicts []f
 			slog.String(flow.LogNS, c.NS.String()), slog.String(flow.LogReason, reason))
 	}
 	d.tally.flush(nil)
+	if d.repair {
+		return nil
+	}
 	return d.ask(changes, verdicts)
 }
 

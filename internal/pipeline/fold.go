@@ -79,6 +79,7 @@ func combined(old, c *flow.Change) flow.Change {
 	again := old.Op == flow.OpDelete && old.Version == c.Version && old.Archived == c.Archived
 	usersDelete := old.Op == flow.OpDelete && old.Archived == nil && !again
 	m.MissingIsDelete = c.MissingIsDelete || old.MissingIsDelete || usersDelete
+	m.Left = c.Left || old.Left
 	if old.Op != flow.OpDelete || again {
 		m.Doc = old.Doc
 	}

@@ -46,6 +46,10 @@ type Options struct {
 	// Reread turns OpReread into what is to be written. Called from several
 	// goroutines. May be nil if the sources send no OpReread.
 	Reread flow.Stage
+	// Shape looks at every batch when its documents are read and its changes merged,
+	// just before it is written, and may turn writes into deletes (rule S14). It
+	// does no I/O. Called from several goroutines. May be nil.
+	Shape flow.Stage
 	// Attributor tells an archive's deletes from users'. May be nil: then all
 	// are users'.
 	Attributor Attributor

@@ -47,6 +47,7 @@ func (p *Pump) newDelivery() *delivery {
 	return &delivery{
 		sink:    p.opts.Sink,
 		reread:  p.opts.Reread,
+		shape:   p.opts.Shape,
 		letters: p.opts.DeadLetters,
 		breaker: p.breaker,
 		retry:   p.retry,

@@ -12,10 +12,15 @@ const (
 	fateMarkArchived
 )
 
-// fate follows the policies. What the index holds may not be the document that
-// was archived (MissingIsDelete: that one had left the filter, or came after
-// one which a user deleted): then it goes as a user's delete lets it go.
+// fate follows the policies, which are about documents that are gone: what is
+// there and does not belong into the index is removed. What the index holds may
+// not be the document that was archived (MissingIsDelete: that one had left the
+// filter, or came after one which a user deleted): then it goes as a user's
+// delete lets it go.
 func (r *Route) fate(c *flow.Change) fate {
+	if c.Left {
+		return fateRemove
+	}
 	if c.Archived == nil || r.stays() && c.MissingIsDelete && c.Doc == nil {
 		switch r.Delete {
 		case DeleteKeep:

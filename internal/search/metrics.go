@@ -104,6 +104,7 @@ func (m *Metrics) repaired(st transcode.Stats) {
 	for kind, n := range map[string]uint64{
 		"invalid_utf8": st.InvalidUTF8, "duplicate_key": st.DuplicateKeys,
 		"name": st.RepairedNames, "non_finite": st.NonFinite,
+		"cast": st.CastErrors,
 	} {
 		if n > 0 {
 			m.repairs.WithLabelValues(kind).Add(float64(n))

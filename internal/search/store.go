@@ -127,12 +127,14 @@ func (s *Store) make(ctx context.Context) error {
 	return nil
 }
 
+// ownIndexBody is what such an index is made with.
+const ownIndexBody = `{"settings":{"index.number_of_shards":1,"index.auto_expand_replicas":"0-1","index.hidden":true},` +
+	`"mappings":{"enabled":false}}`
+
 // makeOwnIndex makes a small index for what is ours and not searched, unless it
 // is there.
 func (c *Client) makeOwnIndex(ctx context.Context, index string) error {
-	const body = `{"settings":{"index.number_of_shards":1,"index.auto_expand_replicas":"0-1","index.hidden":true},` +
-		`"mappings":{"enabled":false}}`
-	err := c.call(ctx, "create index", index, put("/"+url.PathEscape(index), []byte(body)), nil)
+	err := c.call(ctx, "create index", index, put("/"+url.PathEscape(index), []byte(ownIndexBody)), nil)
 	switch e := apiErrorOf(err); {
 	case e.Type == "resource_already_exists_exception", e.Type == "invalid_index_name_exception" && strings.Contains(e.Reason, "already exists"):
 		return nil

@@ -32,6 +32,12 @@ const index = `sluice
 
 POST /archive/pause?rule=NAME   lets a rule of the archive pause (all without a name)
 POST /archive/resume?rule=NAME  lets it go on
+
+GET  /flows/NAME/deadletters                what could not be written (ns, reason, key, limit, errors)
+POST /flows/NAME/deadletters/retry          reads it again and writes it (ns, reason, key)
+POST /flows/NAME/deadletters/drop           forgets about it (ns, reason, key, or all=true)
+POST /flows/NAME/resync?ns=DB.COLL          copies a collection again, or documents of it (key)
+POST /flows/NAME/pause, /flows/NAME/resume  lets the flow, or a collection of it (ns), pause and go on
 `
 
 // handler routes and guards.
@@ -44,6 +50,9 @@ func (s *Server) handler() http.Handler {
 	if s.o.Archive != nil {
 		mux.HandleFunc("POST /archive/pause", s.pause)
 		mux.HandleFunc("POST /archive/resume", s.resume)
+	}
+	if s.o.Flows != nil {
+		s.flows(mux)
 	}
 	if s.o.Registry != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(s.o.Registry, promhttp.HandlerOpts{

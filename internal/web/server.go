@@ -41,6 +41,8 @@ type Options struct {
 	// Archive, if not nil, is paused and resumed by /archive/pause and
 	// /archive/resume.
 	Archive Pauser
+	// Flows, if not nil, carries out what is asked for below /flows/NAME/.
+	Flows Flows
 	// Logger gets what goes wrong with the server itself; nil: nothing does.
 	Logger *slog.Logger
 }
