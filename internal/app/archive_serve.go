@@ -29,6 +29,9 @@ func ArchivePlan(ctx context.Context, o ArchiveOptions) ([]ArchivePlanned, error
 	if err != nil {
 		return nil, err
 	}
+	if err := a.reachable(ctx); err != nil {
+		return nil, errors.Join(err, a.close(ctx))
+	}
 	plans, err := a.plans(ctx)
 	return plans, errors.Join(err, a.close(ctx))
 }
@@ -54,6 +57,9 @@ func ArchiveRunRules(ctx context.Context, o ArchiveOptions, drain <-chan struct{
 	defer func() { cancel(); <-shown }()
 	if !once {
 		return nil, a.serve(ctx, drain)
+	}
+	if err := a.reachable(ctx); err != nil {
+		return nil, err
 	}
 	go func() {
 		select {

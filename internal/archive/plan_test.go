@@ -93,7 +93,7 @@ func ofDocuments() map[string]conflict {
 		},
 		"sentinels": {
 			survey: func(s *cold.Survey) { s.Sentinels = 3 },
-			code:   RefuseSentinels, what: "3 documents have a at before 1971", cure: "floor",
+			code:   RefuseSentinels, what: "in 3 documents at is before 1971", cure: "floor",
 			fixed: func(r *Rule) { f := cold.SentinelBefore(); r.Floor = &f },
 		},
 		"share": {

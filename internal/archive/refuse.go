@@ -141,7 +141,7 @@ func types(rule Rule, _ cold.Selection, s cold.Survey) (Refusal, bool) {
 
 func sentinels(rule Rule, _ cold.Selection, s cold.Survey) (Refusal, bool) {
 	return Refusal{
-		RefuseSentinels, fmt.Sprintf("%d documents have a %s before %s: such dates often stand for \"none\"",
+		RefuseSentinels, fmt.Sprintf("in %d documents %s is before %s: such dates often stand for \"none\"",
 			s.Sentinels, rule.Field, stamp(cold.SentinelBefore())),
 		`Set floor: "1971-01-01T00:00:00Z" to leave them out, or an earlier floor if they really are that old.`,
 	}, s.Sentinels > 0 && rule.Floor == nil

@@ -141,15 +141,15 @@ func archiveHow(a *Archive) []field {
 		{
 			Name: "delete", Into: toggle(&a.Delete), Default: "true",
 			Doc: "What is in the archive, read back and checked, is deleted from MongoDB: that is what the archive is for. " +
-				"`false` copies only.",
+				"`false` copies only, and never looks back: a document that is given an older date than what was copied last is not copied.",
 		},
 		{
 			Name: "soak", Into: days(&a.Soak, 3650*day), Default: "0", Example: "7d",
-			Doc: "Archive and check now, delete this much later.",
+			Doc: "Archive and check now, delete this much later. Like a copy it never looks back: a document that is given an older date than what was archived last stays in MongoDB, unless a restore brought it back.",
 		},
 		{
 			Name: "shadow", Into: toggle(&a.Shadow), Default: "false",
-			Doc: "Do all but delete, and tell what would have been deleted.",
+			Doc: "Do all but delete, and tell what would have been deleted. It never looks back, like a copy.",
 		},
 		{
 			Name: "compare", Into: choice(&a.Compare, CompareTransaction, CompareDocument), Default: "transaction", Example: "transaction",

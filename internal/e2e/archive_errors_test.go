@@ -60,7 +60,7 @@ func TestA4ArchiveStoreErrors(t *testing.T) {
 		// A rule of its own, so that none waits for the lease of another.
 		name := fmt.Sprintf("%s-%d", v.rule, len(all))
 		config := v.variant(t, append(x.pairs, "name: "+v.rule, "name: "+name)...)
-		for _, args := range [][]string{{"run", "--once"}, {"find", "--id", "1"}, {"verify"}, {"rebuild-catalogue"}} {
+		for _, args := range [][]string{{"plan"}, {"run", "--once"}, {"find", "--id", "1"}, {"verify"}, {"rebuild-catalogue"}} {
 			if x.name == "directory is locked" && (!canLock || args[0] != "run") {
 				continue // it can be made, or is empty
 			}
