@@ -42,6 +42,7 @@ type benchCase struct {
 func cases() []benchCase {
 	return []benchCase{
 		{"transcode", (*bench).transcode},
+		{"transform", (*bench).transform},
 		{"pack", (*bench).pack},
 		{"snapshot-discard", (*bench).snapshotDiscard},
 		{"stream-inserts", (*bench).streamInserts},

@@ -15,7 +15,7 @@ func (e *encoder) acted(out []byte, n int, t byte, i, end int, r, below *rule) (
 		}
 		return out, m, k, err
 	case t == typeArray:
-		return e.castArray(out, n, i, end, r)
+		return e.castArray(out, n, i, end, r, below)
 	}
 	k, err := valueEnd(e.src, t, i, end)
 	if err != nil {
@@ -50,8 +50,8 @@ func (e *encoder) within(out []byte, n int, t byte, i, end int, below *rule) ([]
 	return out, n, k, err
 }
 
-// castArray casts the elements of an array.
-func (e *encoder) castArray(out []byte, n, i, end int, r *rule) ([]byte, int, int, error) {
+// castArray casts the elements of an array, but for those that below leaves out.
+func (e *encoder) castArray(out []byte, n, i, end int, r, below *rule) ([]byte, int, int, error) {
 	stop, err := documentEnd(e.src, i, end)
 	if err != nil {
 		return out, n, i, err
@@ -70,7 +70,13 @@ func (e *encoder) castArray(out []byte, n, i, end int, r *rule) ([]byte, int, in
 		if i, err = e.skipName(i+1, stop-1); err != nil {
 			return out, n, i, err
 		}
-		if out, n, i, err = e.acted(out, n, t, i, stop-1, r, nil); err != nil {
+		if below != nil && below.only && !nests(t) {
+			if i, err = valueEnd(e.src, t, i, stop-1); err != nil {
+				return out, n, i, err
+			}
+			continue
+		}
+		if out, n, i, err = e.acted(out, n, t, i, stop-1, r, below); err != nil {
 			return out, n, i, err
 		}
 		out[n] = ','

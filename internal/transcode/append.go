@@ -16,7 +16,9 @@ type encoder struct {
 	depth int
 	// lower: names are written in lower case.
 	lower bool
-	last  lastDay
+	// none is the mask of objects without rules.
+	none nameMask
+	last lastDay
 	// scratch is taken from the plan's pool by the first object that needs it.
 	scratch *scratch
 }

@@ -118,11 +118,14 @@ func (b *builder) rule(spots []spot, whole bool, ends []int, path []string) *rul
 			return part == "*" || i >= 0 && fit>>i&1 != 0
 		})
 		if r.others[fit] != nil {
-			r.mask, r.all = ^uint64(0), true
+			r.all = true
+			for i := range r.mask {
+				r.mask[i] = ^uint64(0)
+			}
 		}
 	}
 	b.places(r, spots, path)
-	if len(names) > 0 || r.mask != 0 || r.only || len(r.adds) > 0 || r.anchor > 0 {
+	if len(names) > 0 || r.mask != (nameMask{}) || r.only || len(r.adds) > 0 || r.anchor > 0 {
 		r.inner = r
 	}
 	return r

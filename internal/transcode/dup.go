@@ -75,6 +75,7 @@ func (e *encoder) fillTable(lv *level) {
 		t.add(e, hashName(e.seed, []byte(name)), uint32(lv.odd+j)<<1|1, []byte(name))
 	}
 	var buf [2 * room]byte
+	mask := e.maskOf(lv.rule)
 	for i := lv.start; i < lv.at; {
 		kind := e.src[i]
 		i++
@@ -84,7 +85,7 @@ func (e *encoder) fillTable(lv *level) {
 			h = hashName(e.seed, e.src[i:k-1])
 		}
 		name := e.src[i : k-1]
-		if m != 0 && lv.rule == nil || e.keepsName(lv, kind, name) {
+		if m != 0 && (!mask.has(h) || !lv.rule.concerns(h)) || e.keepsName(lv, kind, name) {
 			t.add(e, h, uint32(i)<<1, name)
 		}
 		end, err := valueEnd(e.src, kind, k, lv.end)

@@ -18,7 +18,7 @@ func (e *encoder) object(out []byte, n, i, end int, r *rule, root bool) ([]byte,
 	out[n] = '{'
 	n++
 	var err error
-	mask := r.maskOf()
+	mask := e.maskOf(r)
 	for i < end {
 		if len(out)-n < 2*room {
 			out = grow(out, n, end-i+2*room)
@@ -27,7 +27,7 @@ func (e *encoder) object(out []byte, n, i, end int, r *rule, root bool) ([]byte,
 		lv.at = i
 		i++
 		m, k, h := e.plainName(out, n, i, root)
-		if m == 0 || mask>>(h>>58)&1 != 0 && r.concerns(h) || k > end {
+		if m == 0 || mask.has(h) && r.concerns(h) || k > end {
 			if out, n, i, err = e.hardField(out, n, i, t, &lv); err != nil {
 				return out, n, err
 			}

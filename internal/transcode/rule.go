@@ -8,9 +8,9 @@ type rule struct {
 	// its size is a power of two, or 0. The rules hold for each object of an
 	// array, too.
 	slots []ruleSlot
-	// mask has a bit, by the upper six of its hash, for each name that may have
+	// mask has a bit, by the upper nine of its hash, for each name that may have
 	// a rule: what has none is found out by one look.
-	mask uint64
+	mask nameMask
 	// all: any name may have a rule.
 	all bool
 	// globs are parts of paths with stars, others the rules of fields that are not in
@@ -123,12 +123,19 @@ func (r *rule) find(h uint64, name []byte, t byte) (*rule, ruling) {
 // nests tells whether values of the type hold others.
 func nests(t byte) bool { return t == typeObject || t == typeArray }
 
+// nameMask has a bit for each value of the upper nine bits of a hash: so many
+// that a broad document meets few of another name's.
+type nameMask [8]uint64
+
+func (m *nameMask) set(h uint64)      { m[h>>61] |= 1 << (h >> 55 & 63) }
+func (m *nameMask) has(h uint64) bool { return m[h>>61]>>(h>>55&63)&1 != 0 }
+
 // maskOf is the mask of a rule that may be nil.
-func (r *rule) maskOf() uint64 {
+func (e *encoder) maskOf(r *rule) *nameMask {
 	if r == nil {
-		return 0
+		return &e.none
 	}
-	return r.mask
+	return &r.mask
 }
 
 // enter puts a child into the table, which has room.
@@ -139,5 +146,5 @@ func (r *rule) enter(h uint64, name string, child *rule) {
 		p = (p + 1) & last
 	}
 	r.slots[p] = ruleSlot{h, name, child}
-	r.mask |= 1 << (h >> 58)
+	r.mask.set(h)
 }
