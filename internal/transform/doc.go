@@ -5,8 +5,10 @@
 // in testdata.
 //
 // It must not do I/O, log, or know of search engines, and never changes a
-// document. The name of an index, ids and routing are not its business yet.
+// document. Where a document lies (index, id, routing: Places) it says, and not what
+// is done about it.
 //
-// What can go wrong: a condition that is no query, at Compile. A document that is no
+// What can go wrong: a condition that is no query, or a template that is none, at
+// Compile; a document that a template gives no place, at Places.Of. A document that is no
 // valid BSON is not judged here: it is handed on, and fails where it is written.
 package transform
