@@ -17,13 +17,14 @@ import (
 type distribution struct {
 	product, version string
 	minJava, maxJava int
-	sha256           string // of the zip
+	sha256           string // of the zip; "" is put together from its parts
 }
 
 // distributions lists them, the newest of a product first. All is pinned.
 func distributions() []distribution {
 	return []distribution{
 		{OpenSearch, "3.6.0", 21, 99, "a91faa1dc1cadc78cb278b4f63847e19e1627a4e9de698e14e7efc14ee37b286"},
+		{OpenSearch, "2.19.4", 11, 23, ""},
 		{Elasticsearch, "9.5.3", 21, 99, "bec49f3b8d00e75c8d1cec85c35298635ec9fbd3ae80ef5aeb6bc05abdb3db2d"},
 		{Elasticsearch, "8.19.21", 21, 99, "215d5f3dbf0609a149f6218a9e47b6ae2df34ebbff3c5754e35f15a5e5393c8a"},
 		{Elasticsearch, "7.17.29", 11, 17, "841ee00be1a72ba8e707b5a2fb55f23fe7a4184369b4585393238b1c903eedaf"},
@@ -91,7 +92,10 @@ func findEngine(ctx context.Context, o SearchOptions) (engine, error) {
 	homeErr := error(nil)
 	if javaErr == nil {
 		var home string
-		if home, homeErr = unpacked(ctx, d); homeErr == nil {
+		if home, homeErr = unpacked(ctx, d); homeErr == nil && o.Secure != nil && d.product == OpenSearch {
+			home, homeErr = withSecurity(ctx, d, home)
+		}
+		if homeErr == nil {
 			return engine{dist: d, home: home, java: jvm, origin: fmt.Sprintf("Maven, Java %d", jvm.major)}, nil
 		}
 	}
@@ -125,7 +129,11 @@ func unpacked(ctx context.Context, d distribution) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return cached(ctx, root, d.folder(), func(ctx context.Context, dir string) error { return fetchEngine(ctx, d, dir) })
+	fetch := fetchEngine
+	if d.assembled() {
+		fetch = assemble
+	}
+	return cached(ctx, root, d.folder(), func(ctx context.Context, dir string) error { return fetch(ctx, d, dir) })
 }
 
 // fetchEngine fills dir with the content of d's top folder.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -97,6 +98,16 @@ func (s *Search) prepare() error {
 		"log4j2.properties":     consoleLog,
 		"jvm.options":           strings.Join(s.jvmFlags(), "\n") + "\n",
 	}
+	if x := s.opts.Secure; x != nil {
+		more, err := x.files(s.dist.product)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Join(s.path("config"), securityPlugin), 0o755); err != nil {
+			return err
+		}
+		maps.Copy(files, more)
+	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(s.path("config"), name), []byte(text), 0o644); err != nil {
 			return err
@@ -131,7 +142,10 @@ func (s *Search) launch(ctx context.Context) (err error) {
 		if err := canDial(ctx, s.port.addr()); err != nil {
 			return err
 		}
-		_, err := get(ctx, s.URL()+"/_cluster/health?wait_for_status=yellow&timeout=10s")
+		status, _, err := s.Ask(ctx, http.MethodGet, "/_cluster/health?wait_for_status=yellow&timeout=10s", http.NoBody)
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("health: status %d", status)
+		}
 		return err
 	})
 }
@@ -200,6 +214,9 @@ func (s *Search) readNodeVersion(ctx context.Context) error {
 func (s *Search) URL() string {
 	if s.url != "" {
 		return s.url
+	}
+	if s.opts.Secure != nil {
+		return "https://" + s.port.addr()
 	}
 	return "http://" + s.port.addr()
 }

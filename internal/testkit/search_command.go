@@ -55,6 +55,9 @@ func (s *Search) openSearch(c command) command {
 	home := s.engine.home
 	c.path = s.engine.java.binary()
 	c.args = append(s.jvmFlags(), "-Djna.nounpack=true", "-Xshare:auto")
+	if s.dist.assembled() && s.engine.java.major >= 17 {
+		c.args = append(c.args, "-Djava.security.manager=allow") // 2.x has one of its own
+	}
 	if !s.opts.FullJIT {
 		c.args = append(c.args, s.archiveFlag())
 	}

@@ -13,7 +13,8 @@ const (
 	Elasticsearch = "elasticsearch"
 )
 
-// SearchOptions say which search engine a test wants. The zero value is
+// SearchOptions say which search engine a test wants. The zero value is what
+// SLUICE_TEST_SEARCH_VERSION names, such as "elasticsearch 8.19.21"; without it
 // OpenSearch 3.6.0, or Elasticsearch 7.17.29 where only an older Java is.
 type SearchOptions struct {
 	// Product is OpenSearch or Elasticsearch; Version one of Versions (without
@@ -34,6 +35,8 @@ type SearchOptions struct {
 	// Own: an engine of our own in any case, not the one of
 	// SLUICE_TEST_SEARCH_URL; for tests that stop, kill or fill it.
 	Own bool
+	// Secure turns on users and TLS.
+	Secure *Secure
 }
 
 // Versions are the product and version pairs that StartSearch can start.
@@ -48,7 +51,7 @@ func Versions() [][2]string {
 // plain tells whether any engine will do.
 func (o SearchOptions) plain() bool {
 	return o.Product == "" && o.Version == "" && !o.DiskThreshold && o.HeapMB == 0 && !o.FullJIT &&
-		o.MaxContentLength == "" && len(o.Settings) == 0 && !o.Own
+		o.MaxContentLength == "" && len(o.Settings) == 0 && !o.Own && o.Secure == nil
 }
 
 // distribution picks what the options ask for.
@@ -80,7 +83,10 @@ func (o SearchOptions) config(s *Search) string {
 	if o.MaxContentLength != "" {
 		lines = append(lines, "http.max_content_length: "+o.MaxContentLength)
 	}
-	if s.dist.product == Elasticsearch {
+	switch {
+	case o.Secure != nil:
+		lines = append(lines, o.Secure.settings(s.dist.product)...)
+	case s.dist.product == Elasticsearch:
 		lines = append(lines, "xpack.security.enabled: false")
 	}
 	return strings.Join(append(lines, o.Settings...), "\n") + "\n"
@@ -91,6 +97,12 @@ var errVersionWithoutProduct = errors.New("a Version needs its Product")
 func (o SearchOptions) withDefaults() (SearchOptions, error) {
 	if o.Version != "" && o.Product == "" {
 		return o, errVersionWithoutProduct
+	}
+	if wanted := os.Getenv("SLUICE_TEST_SEARCH_VERSION"); wanted != "" && o.Product == "" {
+		o.Product, o.Version, _ = strings.Cut(wanted, " ")
+	}
+	if o.Secure != nil && o.Product == OpenSearch && o.Version != securityFor {
+		return o, errSecureProduct
 	}
 	if o.HeapMB == 0 {
 		o.HeapMB = 512

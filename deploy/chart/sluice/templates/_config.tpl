@@ -1,0 +1,66 @@
+{{/* The whole sluice.yaml, as YAML. */}}
+{{- define "sluice.config" -}}
+{{- $c := deepCopy .Values.config }}
+{{- if .Values.flows }}
+{{-   $flows := list }}
+{{-   range .Values.flows }}
+{{-     $flow := deepCopy . }}
+{{- /* YAML 1.1, which Helm reads, takes the name `on` for true. */}}
+{{-     if hasKey $flow "true" }}
+{{-       $flow = set (unset $flow "true") "on" (get . "true") }}
+{{-     end }}
+{{-     $flows = append $flows $flow }}
+{{-   end }}
+{{-   $_ := set $c "flows" $flows }}
+{{-   $state := $c.state | default dict }}
+{{-   if and (eq (include "sluice.stateStore" .) "file") (not $state.path) }}
+{{-     $_ := set $c "state" (merge (dict "store" "file" "path" "/var/lib/sluice/state") $state) }}
+{{-   end }}
+{{-   $letters := $c.dead_letters | default dict }}
+{{-   if and (eq ($letters.store | default "") "file") (not $letters.path) }}
+{{-     $_ := set $c "dead_letters" (merge (dict "path" "/var/lib/sluice/state/dead-letters") $letters) }}
+{{-   end }}
+{{- else }}
+{{- /* Positions and dead letters are of flows. */}}
+{{-   $c = omit $c "search" "state" "dead_letters" }}
+{{- end }}
+{{- if .Values.archive }}
+{{-   $_ := set $c "archive" .Values.archive }}
+{{-   $_ := set $c "spool" (merge (dict) ($c.spool | default dict) (dict "path" "/var/lib/sluice/spool")) }}
+{{- else }}
+{{-   $c = omit $c "s3" "governor" "spool" }}
+{{- end }}
+{{- $http := merge (dict) ($c.http | default dict) (include "sluice.http" . | fromYaml) }}
+{{- $_ := set $c "http" $http }}
+{{- toYaml $c }}
+{{- end }}
+
+{{/* The servers: the probes for everybody, the rest with a token or inside. */}}
+{{- define "sluice.http" -}}
+probes: {{ printf ":%v" .Values.http.probePort | quote }}
+{{- if .Values.http.tokenSecret.name }}
+listen: {{ printf ":%v" .Values.http.port | quote }}
+token: ${SLUICE_HTTP_TOKEN}
+{{- else }}
+listen: {{ printf "127.0.0.1:%v" .Values.http.port | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "sluice.stateStore" -}}
+{{- dig "state" "store" "file" .Values.config }}
+{{- end }}
+
+{{/* Not empty, if something needs a volume that stays. */}}
+{{- define "sluice.persistent" -}}
+{{- if and .Values.flows (or (eq (include "sluice.stateStore" .) "file") (eq (dig "dead_letters" "store" "" .Values.config) "file")) }}yes{{ end }}
+{{- end }}
+
+{{/* What sluice can't take over while it runs: a change of it makes new pods. */}}
+{{- define "sluice.fixed" -}}
+{{- $c := include "sluice.config" . | fromYaml }}
+{{- if .Values.reload }}
+{{-   toYaml (dict "mongodb" $c.mongodb "state" $c.state "listen" $c.http.listen "probes" $c.http.probes) | sha256sum }}
+{{- else }}
+{{-   toYaml $c | sha256sum }}
+{{- end }}
+{{- end }}
