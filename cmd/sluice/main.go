@@ -94,8 +94,8 @@ var errQuiet = errors.New("")
 // were found, or that a plan is refused.
 var errDiffers = errors.New("")
 
-// errCut says that a second signal cut the work off.
-var errCut = errors.New("cut by a second signal; what was settled is saved, the rest is done again at the next start")
+// errCut says that a second signal, or --drain-limit, cut the work off.
+var errCut = errors.New("cut by a second signal, or by --drain-limit; what was settled is saved, the rest is done again at the next start")
 
 func exitCode(err error) int {
 	var bad config.Errors

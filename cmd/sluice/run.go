@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"golang.org/x/term"
 
@@ -21,20 +22,34 @@ type runCmd struct {
 	Config string `short:"c" help:"The configuration; without it ./sluice.yaml, then /etc/sluice/sluice.yaml." placeholder:"FILE"`
 	Listen string `help:"Where to answer /status, /metrics, /healthz and /readyz; overrides http.listen." placeholder:"HOST:PORT"`
 	Once   bool   `help:"End when every snapshot is complete and the streams have reached the time at which it ended."`
+	// NoWatch leaves SIGHUP.
+	NoWatch bool `help:"Don't look whether the configuration changes; SIGHUP still reads it again." env:"SLUICE_NO_WATCH"`
+	// DrainLimit is for supervisors that kill after a time of their own.
+	DrainLimit time.Duration `help:"After the first signal, the longest that writing what was read may take; then it is cut, as by a second signal. 0 is as long as it takes." placeholder:"DURATION"`
 	choices
 }
 
 // Run runs everything in the configuration.
 func (r *runCmd) Run(ctx context.Context, c *cli, out stdio) error {
-	cfg, err := config.Load(r.Config, config.Overrides{Listen: r.Listen})
+	o := app.Options{Once: r.Once, Resync: r.Resync, AcceptShape: r.AcceptShape}
+	var err error
+	if r.Once {
+		o.Config, err = config.Load(r.Config, config.Overrides{Listen: r.Listen})
+	} else {
+		var stop func()
+		if o.Config, o.Watch, stop, err = r.watched(); err == nil {
+			defer stop()
+		}
+	}
 	if err != nil {
 		return err
 	}
-	return runApp(ctx, c, out, app.Options{Config: cfg, Once: r.Once, Resync: r.Resync, AcceptShape: r.AcceptShape}, false)
+	return runApp(ctx, c, out, o, r.DrainLimit, false)
 }
 
-// runApp runs the configuration until it ends or a signal comes.
-func runApp(ctx context.Context, c *cli, out stdio, o app.Options, asJSON bool) error {
+// runApp runs the configuration until it ends or a signal comes, after which it
+// has drainLimit (0: any time) for what was read.
+func runApp(ctx context.Context, c *cli, out stdio, o app.Options, drainLimit time.Duration, asJSON bool) error {
 	terminal := isTerminal(out.err)
 	w := out.err
 	if terminal {
@@ -46,7 +61,7 @@ func runApp(ctx context.Context, c *cli, out stdio, o app.Options, asJSON bool) 
 		return err
 	}
 	o.Logger = logger
-	ctx, drain, cut, stop := signals(ctx)
+	ctx, drain, cut, stop := signalsWithin(ctx, drainLimit)
 	defer stop()
 	a := app.New(o)
 	err = a.Run(ctx, drain)

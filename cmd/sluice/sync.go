@@ -37,5 +37,5 @@ func (s *syncCmd) Run(ctx context.Context, c *cli, out stdio) error {
 	if err != nil {
 		return err
 	}
-	return runApp(ctx, c, out, app.Options{Config: cfg, Once: s.Once, Resync: s.Resync, AcceptShape: s.AcceptShape}, s.JSON)
+	return runApp(ctx, c, out, app.Options{Config: cfg, Once: s.Once, Resync: s.Resync, AcceptShape: s.AcceptShape}, 0, s.JSON)
 }

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sluice/internal/archive"
+	"sluice/internal/config"
 	"sluice/internal/flow"
 	"sluice/internal/web"
 )
@@ -26,10 +28,28 @@ type App struct {
 	o       Options
 	started time.Time
 	reg     *prometheus.Registry
-	flows   []*flowRun
+	metrics metrics
+	// cfg is what runs: that of the options until a reload.
+	cfg     atomic.Pointer[config.Config]
+	reloads *reloads
+
+	mu    sync.Mutex // guards flows
+	flows []*flowRun
+
+	// group, ctx and drain are those of Run, for what a reload starts.
+	group *errgroup.Group
+	ctx   context.Context
+	drain <-chan struct{}
+	web   *web.Server
+	// grace is how long a reload waits for a flow to drain.
+	grace time.Duration
+	// ownsMemory: the collector's limit is ours, not the user's.
+	ownsMemory bool
 
 	archiveMetrics *archive.Metrics
 	archiver       atomic.Pointer[archiver] // nil until it is open
+	// archiveUp is closed when the rules of the start are open.
+	archiveUp chan struct{}
 }
 
 // New prepares an App; nothing is opened before Run.
@@ -39,47 +59,84 @@ func New(o Options) *App {
 	}
 	a := &App{o: o, started: time.Now(), reg: prometheus.NewRegistry()}
 	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m := newMetrics(a.reg)
+	a.metrics = newMetrics(a.reg)
 	a.reg.MustRegister(newGauges(a.Status))
 	if len(o.Config.Archive) > 0 {
 		a.archiveMetrics = archive.NewMetrics(a.reg)
 	}
-	share := int64(o.Config.Limits.MemoryBudget) / int64(max(1, len(o.Config.Flows)))
+	a.cfg.Store(o.Config)
+	a.grace = drainGrace
+	a.archiveUp = make(chan struct{})
+	if o.Watch != nil {
+		a.reloads = newReloads(a.reg, o.Config.File, o.Watch.Every > 0, a.started)
+	}
 	for i := range o.Config.Flows {
-		f := &o.Config.Flows[i]
-		a.flows = append(a.flows, &flowRun{o: o, cfg: f, metrics: m, budget: share, log: o.Logger.With(slog.String(flow.LogFlow, f.Name))})
+		a.flows = append(a.flows, a.newFlow(o, o.Config.Flows[i].Name, false))
 	}
 	return a
 }
+
+// newFlow prepares the flow of that name of the configuration.
+func (a *App) newFlow(o Options, name string, trial bool) *flowRun {
+	f := &flowRun{o: o, metrics: a.metrics, life: newLife(trial), log: o.Logger.With(slog.String(flow.LogFlow, name))}
+	for i := range o.Config.Flows {
+		if o.Config.Flows[i].Name == name {
+			f.cfg = &o.Config.Flows[i]
+		}
+	}
+	f.budget.Store(budgetShare(o.Config))
+	return f
+}
+
+// budgetShare is what one flow has of limits.memory_budget.
+func budgetShare(c *config.Config) int64 {
+	return int64(c.Limits.MemoryBudget) / int64(max(1, len(c.Flows)))
+}
+
+// live are the flows that there are now.
+func (a *App) live() []*flowRun {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.flows)
+}
+
+// config is the configuration that runs now.
+func (a *App) config() *config.Config { return a.cfg.Load() }
 
 // Run opens and runs everything, until all flows have ended (Once), drain is
 // closed (what was read is written, the position saved, nil returned), ctx is
 // done, or something fails for good. It has closed everything when it returns.
 func (a *App) Run(ctx context.Context, drain <-chan struct{}) error {
+	a.ownsMemory = collectorIsFree()
 	a.boundMemory()
-	server, err := a.listen()
-	if err != nil {
+	var err error
+	if a.web, err = a.listen(); err != nil {
 		return err
+	}
+	probes, err := a.listenProbes()
+	if err != nil {
+		return errors.Join(err, stopServers(ctx, a.web))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	g, gctx := errgroup.WithContext(ctx)
-	for _, f := range a.flows {
-		g.Go(func() error { return a.runFlow(gctx, f, drain) })
+	a.group, a.ctx = errgroup.WithContext(ctx)
+	a.drain = drain
+	for _, f := range a.live() {
+		a.launch(f)
 	}
 	if len(a.o.Config.Archive) > 0 {
-		g.Go(func() error { return a.runArchive(gctx, drain) })
+		a.group.Go(a.runArchive)
+	} else {
+		close(a.archiveUp)
 	}
-	shown := a.showProgress(gctx)
-	err = g.Wait()
+	if a.o.Watch != nil && !a.o.Once {
+		a.group.Go(a.watch)
+	}
+	shown := a.showProgress(a.ctx)
+	err = a.group.Wait()
 	cancel()
 	<-shown
-	if server != nil {
-		stopCtx, done := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
-		defer done()
-		err = errors.Join(err, server.Stop(stopCtx))
-	}
-	return err
+	return errors.Join(err, stopServers(ctx, a.web, probes))
 }
 
 func (a *App) runFlow(ctx context.Context, f *flowRun, drain <-chan struct{}) (err error) {
@@ -87,14 +144,29 @@ func (a *App) runFlow(ctx context.Context, f *flowRun, drain <-chan struct{}) (e
 		closeCtx, done := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
 		defer done()
 		err = errors.Join(err, f.close(closeCtx))
-		if err != nil && len(a.flows) > 1 {
+		if err != nil && len(a.live()) > 1 {
 			err = fmt.Errorf("flow %s: %w", f.cfg.Name, err)
 		}
 	}()
+	err = a.openFlow(ctx, f, drain)
+	f.life.upErr = err
+	close(f.life.up)
+	switch {
+	case errors.Is(err, errNotBegun):
+		return nil
+	case err != nil:
+		return err
+	}
+	return f.run(ctx, drain)
+}
+
+// errNotBegun is of a flow that was told to drain before it was open.
+var errNotBegun = errors.New("it was told to end before it was open")
+
+// openFlow opens the flow, unless drain comes first.
+func (a *App) openFlow(ctx context.Context, f *flowRun, drain <-chan struct{}) error {
 	opening, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, cancel)
-	defer stop()
 	opened := make(chan struct{})
 	go func() {
 		// A signal while we still connect has nothing to drain.
@@ -104,22 +176,25 @@ func (a *App) runFlow(ctx context.Context, f *flowRun, drain <-chan struct{}) (e
 		case <-opened:
 		}
 	}()
-	err = f.open(opening)
-	close(opened)
-	if err != nil {
-		f.setState("failed")
-		if ctx.Err() == nil && opening.Err() != nil {
-			return nil
-		}
-		f.err.Store(&err)
-		return err
+	err := f.open(opening)
+	if err == nil && f.life.trial {
+		err = f.prepare(opening)
 	}
-	return f.run(ctx, drain)
+	close(opened)
+	if err == nil {
+		return nil
+	}
+	f.setState("failed")
+	if ctx.Err() == nil && opening.Err() != nil {
+		return errNotBegun
+	}
+	f.err.Store(&err)
+	return err
 }
 
 // listen starts the HTTP server, if one is configured.
 func (a *App) listen() (*web.Server, error) {
-	h := a.o.Config.HTTP
+	h := a.config().HTTP
 	if h.Listen == "" {
 		return nil, nil
 	}
@@ -131,25 +206,4 @@ func (a *App) listen() (*web.Server, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// boundMemory tells the collector what we intend to use, unless the user has
-// by GOMEMLIMIT: the queues, and what is being read and written beside them. It
-// is no hard limit: larger documents take what they need.
-func (a *App) boundMemory() {
-	limit := int64(0)
-	if len(a.o.Config.Flows) > 0 {
-		limit += int64(a.o.Config.Limits.MemoryBudget)
-	}
-	if len(a.o.Config.Archive) > 0 {
-		limit += archiveMemory
-	}
-	boundMemory(limit)
-}
-
-func boundMemory(queues int64) {
-	const unset = 1 << 62
-	if debug.SetMemoryLimit(-1) >= unset {
-		debug.SetMemoryLimit(16<<20 + queues)
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sluice/internal/archive"
+	"sluice/internal/config"
 )
 
 // archiveMemory is what archiving may take beside the queues of the flows.
@@ -24,22 +25,41 @@ type ArchiveStatus struct {
 	Last []ArchiveReport `json:"last,omitempty"`
 }
 
-// runArchive runs the rules of the configuration until drain is closed or ctx is
-// done; with Once each of them once.
-func (a *App) runArchive(ctx context.Context, drain <-chan struct{}) (err error) {
-	r, err := newArchiver(ctx, ArchiveOptions{Config: a.o.Config, Logger: a.o.Logger}, a.archiveMetrics)
+// runArchive runs the rules of the configuration until all ends; with Once each
+// of them once.
+func (a *App) runArchive() error {
+	r, err := a.openArchive(a.ctx, a.o.Config)
 	if err != nil {
-		return fmt.Errorf("archive: %w", err)
+		return err
 	}
+	a.archiver.Store(r)
+	if !a.o.Once {
+		close(a.archiveUp)
+	}
+	return a.serveArchive(r)
+}
+
+// openArchive opens the rules of a configuration.
+func (a *App) openArchive(ctx context.Context, cfg *config.Config) (*archiver, error) {
+	r, err := newArchiver(ctx, ArchiveOptions{Config: cfg, Logger: a.o.Logger}, a.archiveMetrics)
+	if err != nil {
+		return nil, fmt.Errorf("archive: %w", err)
+	}
+	if err := r.db.EnsureIndexes(ctx); err != nil {
+		return nil, errors.Join(err, r.close(context.WithoutCancel(ctx)))
+	}
+	return r, nil
+}
+
+// serveArchive runs rules and closes everything of them at the end.
+func (a *App) serveArchive(r *archiver) (err error) {
+	ctx, drain := a.ctx, a.drain
+	defer close(r.ended)
 	defer func() {
 		closeCtx, done := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
 		defer done()
 		err = errors.Join(err, r.close(closeCtx))
 	}()
-	if err := r.db.EnsureIndexes(ctx); err != nil {
-		return err
-	}
-	a.archiver.Store(r)
 	if !a.o.Once {
 		return r.serve(ctx, drain)
 	}
@@ -52,7 +72,7 @@ func (a *App) runArchive(ctx context.Context, drain <-chan struct{}) (err error)
 		case <-ctx.Done():
 		}
 	}()
-	for _, rule := range r.rules {
+	for _, rule := range r.list() {
 		if _, e := r.run(ctx, rule); e != nil && ctx.Err() == nil {
 			err = errors.Join(err, e)
 		}
@@ -87,8 +107,9 @@ func (a *App) archiveStatus() []ArchiveStatus {
 	if r == nil {
 		return nil
 	}
-	all := make([]ArchiveStatus, 0, len(r.rules))
-	for _, one := range r.rules {
+	rules := r.list()
+	all := make([]ArchiveStatus, 0, len(rules))
+	for _, one := range rules {
 		all = append(all, one.status())
 	}
 	return all
@@ -106,7 +127,7 @@ func (r *ruleRun) status() ArchiveStatus {
 
 // archiveReady is nil when the rules were opened and MongoDB answers.
 func (a *App) archiveReady(ctx context.Context) error {
-	if len(a.o.Config.Archive) == 0 {
+	if len(a.config().Archive) == 0 {
 		return nil
 	}
 	r := a.archiver.Load()

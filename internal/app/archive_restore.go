@@ -14,6 +14,7 @@ import (
 	"sluice/internal/cold"
 	"sluice/internal/config"
 	"sluice/internal/flow"
+	"sluice/internal/governor"
 	"sluice/internal/mongo/archivedb"
 )
 
@@ -44,7 +45,7 @@ func Restore(ctx context.Context, o ArchiveOptions, r RestoreOptions) (Restored,
 	}
 	pace := o.governorOptions(config.RuleLimits{DocsPerSecond: r.Rate}, db)
 	return restore.Run(ctx, restore.Deps{
-		Packs: library(all), Live: liveDB{db}, Holds: restoreHolds{DB: db, cfg: o.Config}, Runs: finisher{o}, Pacer: archive.NewGovernor(pace),
+		Packs: library(all), Live: liveDB{db}, Holds: restoreHolds{DB: db, cfg: o.Config}, Runs: finisher{o}, Pacer: governor.New(pace),
 		Journal: restoreNotes{db}, Logger: o.logger(),
 	}, restore.Options{
 		Query: r.query(""), IDs: r.IDs, Doc: r.Query, Into: r.Into, OnConflict: cold.OnConflict(r.OnConflict),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"math"
 	"os"
 	"strconv"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"sluice/internal/cold"
 	"sluice/internal/config"
 	"sluice/internal/flow"
+	"sluice/internal/governor"
 	"sluice/internal/mongo/archivedb"
 	"sluice/internal/objstore"
 	"sluice/internal/pack"
@@ -66,33 +66,21 @@ func (o *ArchiveOptions) shelfOptions(a *config.Archive, owner string) catalogue
 	}
 }
 
-// governorOptions turn what the configuration does not ask for ("0") into
-// bounds that nothing reaches.
-func (o *ArchiveOptions) governorOptions(l config.RuleLimits, db *archivedb.DB) archive.GovernorOptions {
-	g := o.Config.Governor
-	out := archive.GovernorOptions{
-		Load:   func(ctx context.Context) (cold.Load, error) { return loadOf(ctx, db, g.MinOplogWindow) },
-		MaxLag: g.MaxLag, MinWindow: g.MinOplogWindow, MaxDirty: g.MaxDirty, MaxQueued: int64(g.MaxQueue),
-		AllowUnknownLag: g.UnknownLag == config.LagAllow, PauseFile: g.PauseFile,
-		DocsPerSecond: l.DocsPerSecond, FloorDocs: l.MinDocsPerSecond,
-		BytesPerSecond: float64(l.BytesPerSecond), FloorBytes: float64(l.MinBytesPerSecond),
-		Logger: o.logger(),
+// governorOptions are those of a rule.
+func (o *ArchiveOptions) governorOptions(l config.RuleLimits, db *archivedb.DB) governor.Options {
+	out := governorLimits(o.Config.Governor)
+	out.Load = func(ctx context.Context) (governor.Load, error) {
+		return loadOf(ctx, db, o.Config.Governor.MinOplogWindow)
 	}
-	if out.MaxLag == 0 {
-		out.MaxLag = math.MaxInt64
-	}
-	if out.MaxQueued == 0 {
-		out.MaxQueued = math.MaxInt64
-	}
-	if out.MaxDirty == 0 {
-		out.MaxDirty = math.SmallestNonzeroFloat64
-	}
+	out.DocsPerSecond, out.FloorDocs = l.DocsPerSecond, l.MinDocsPerSecond
+	out.BytesPerSecond, out.FloorBytes = float64(l.BytesPerSecond), float64(l.MinBytesPerSecond)
+	out.Logger = o.logger()
 	return out
 }
 
 // loadOf is how the database is doing. A window of the oplog that is not asked
 // for, or that is short because the oplog is young, is none.
-func loadOf(ctx context.Context, db *archivedb.DB, least time.Duration) (cold.Load, error) {
+func loadOf(ctx context.Context, db *archivedb.DB, least time.Duration) (governor.Load, error) {
 	l, err := db.Load(ctx)
 	if err != nil || !l.WindowKnown || l.Window >= least && least > 0 {
 		return l, err

@@ -12,6 +12,7 @@ import (
 	"sluice/internal/archive/catalogue"
 	"sluice/internal/config"
 	"sluice/internal/flow"
+	"sluice/internal/governor"
 	"sluice/internal/mongo/archivedb"
 	"sluice/internal/objstore"
 )
@@ -22,10 +23,22 @@ type archiver struct {
 	db      *archivedb.DB
 	metrics *archive.Metrics
 	owner   string
-	rules   []*ruleRun
 
-	mu     sync.Mutex // guards stores
+	mu     sync.Mutex // guards stores, rules and serving
 	stores map[string]objstore.Store
+	rules  []*ruleRun
+	// serving is of what serve runs, nil before and after.
+	serving context.Context
+	// begun is closed when serve has begun all rules. halt ends it; ended is closed
+	// when everything is closed.
+	begun, halt, ended chan struct{}
+}
+
+// list are the rules that there are now.
+func (a *archiver) list() []*ruleRun {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.rules)
 }
 
 // ruleRun is a rule with what it works with. Its governor is its own, because
@@ -40,6 +53,11 @@ type ruleRun struct {
 	// work at this time. "" is no reason.
 	user, window string
 	last         []ArchiveReport
+
+	// cancel ends serving this rule, and ended is closed when that is done; nil
+	// where it is not served.
+	cancel context.CancelFunc
+	ended  chan struct{}
 }
 
 // newArchiver connects to MongoDB and to the places of the chosen rules. The
@@ -53,7 +71,7 @@ func newArchiver(ctx context.Context, o ArchiveOptions, m *archive.Metrics) (*ar
 	if err != nil {
 		return nil, err
 	}
-	a := &archiver{o: o, db: db, metrics: m, owner: archiveOwner(), stores: map[string]objstore.Store{}}
+	a := &archiver{o: o, db: db, metrics: m, owner: archiveOwner(), stores: map[string]objstore.Store{}, begun: make(chan struct{}), halt: make(chan struct{}), ended: make(chan struct{})}
 	for _, cfg := range chosen {
 		r, err := a.rule(ctx, cfg, len(chosen))
 		if err != nil {
@@ -71,9 +89,9 @@ func (a *archiver) rule(ctx context.Context, cfg *config.Archive, shares int) (*
 		return nil, err
 	}
 	g := a.o.governorOptions(cfg.Limits, a.db)
-	g.Metrics, g.Logger = a.metrics, a.o.logger().With(slog.String("rule", cfg.Name))
+	g.Waited, g.Paced, g.Logger = a.metrics.Waited, a.metrics.Paced, a.o.logger().With(slog.String("rule", cfg.Name))
 	deps := archive.Deps{
-		DB: archiveDB{a.db}, Leases: a.db.Leases(), Place: place, Elsewhere: a.elsewhere, Governor: archive.NewGovernor(g),
+		DB: archiveDB{a.db}, Leases: a.db.Leases(), Place: place, Elsewhere: a.elsewhere, Governor: governor.New(g),
 		Owner: a.owner, Tool: archiveTool(), SpoolDir: a.o.Config.Spool.Path,
 		SpoolBytes: int64(a.o.Config.Spool.Max) / int64(shares), Logger: a.o.logger(), Metrics: a.metrics,
 	}
@@ -119,7 +137,7 @@ func (a *archiver) close(ctx context.Context) error {
 // plans says what each rule would do on each of its collections.
 func (a *archiver) plans(ctx context.Context) ([]ArchivePlanned, error) {
 	all := []ArchivePlanned{}
-	for _, r := range a.rules {
+	for _, r := range a.list() {
 		found, err := ruleNamespaces(ctx, a.db, r.cfg)
 		if err != nil {
 			return nil, err
@@ -185,7 +203,7 @@ func (a *archiver) resume(rule string) error {
 
 func (a *archiver) each(rule string, f func(*ruleRun)) error {
 	known := rule == ""
-	for _, r := range a.rules {
+	for _, r := range a.list() {
 		if rule != "" && r.cfg.Name != rule {
 			continue
 		}

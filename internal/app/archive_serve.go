@@ -91,23 +91,50 @@ func ArchiveRunRules(ctx context.Context, o ArchiveOptions, drain <-chan struct{
 // ArchiveRefused tells whether err is of refused plans, and nothing else.
 func ArchiveRefused(err error) bool { return errors.Is(err, archive.ErrRefused) }
 
-// serve runs all rules by their schedules, side by side, until drain is closed
-// or ctx is done. That a run fails is logged, and it is tried again.
+// serve runs all rules by their schedules, side by side, until drain or halt is
+// closed or ctx is done. That a run fails is logged, and it is tried again.
 func (a *archiver) serve(ctx context.Context, drain <-chan struct{}) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var all sync.WaitGroup
+	a.mu.Lock()
+	a.serving = ctx
 	for _, r := range a.rules {
-		all.Go(func() { a.serveRule(ctx, r) })
-		all.Go(func() { r.watchWindows(ctx) })
+		a.begin(ctx, r)
 	}
+	a.mu.Unlock()
+	close(a.begun)
 	select {
 	case <-drain:
 	case <-ctx.Done():
+	case <-a.halt:
 	}
 	cancel()
-	all.Wait()
+	a.mu.Lock()
+	a.serving = nil
+	a.mu.Unlock()
+	for _, r := range a.list() {
+		r.end()
+	}
 	return nil
+}
+
+// begin serves one rule until ctx is done or its end is asked for.
+func (a *archiver) begin(ctx context.Context, r *ruleRun) {
+	ctx, r.cancel = context.WithCancel(ctx)
+	r.ended = make(chan struct{})
+	var both sync.WaitGroup
+	both.Go(func() { a.serveRule(ctx, r) })
+	both.Go(func() { r.watchWindows(ctx) })
+	go func() {
+		both.Wait()
+		close(r.ended)
+	}()
+}
+
+// end stops a rule between two steps, and returns when it has.
+func (r *ruleRun) end() {
+	r.cancel()
+	<-r.ended
 }
 
 // serveRule runs a rule whenever its time comes. At the start it runs at once if
@@ -184,7 +211,7 @@ func (r *ruleRun) watchWindows(ctx context.Context) {
 // progress is what each rule does on each collection.
 func (a *archiver) progress() []archive.Progress {
 	var all []archive.Progress
-	for _, r := range a.rules {
+	for _, r := range a.list() {
 		all = append(all, r.runner.Progress()...)
 	}
 	return all

@@ -21,16 +21,7 @@ const (
 
 // attributes tells whether the flow has to know whose a delete is (rule A5): not
 // if an archive's deletes do to the index what users' deletes do.
-func attributes(on config.On) bool {
-	archive, del := on.Archive, string(on.Delete)
-	if archive == "" {
-		archive = config.ArchiveRemove
-	}
-	if del == "" {
-		del = string(config.DeleteRemove)
-	}
-	return archive == config.ArchiveMark || string(archive) != del
-}
+func attributes(on config.On) bool { return on.Attributes() }
 
 // ledger is what the archive has put down of its deletes. Each answer is as of
 // the cluster time after, or later.

@@ -50,6 +50,8 @@ func fingerprint(cfg *config.Flow, ns flow.Namespace) string {
 	// positions that an older version saved.
 	var later struct {
 		Where []string       `json:",omitempty"`
+		Pipe  string         `json:",omitempty"`
+		Place []string       `json:",omitempty"`
 		More  *config.Fields `json:",omitempty"`
 	}
 	x := cfg.Fields
@@ -60,7 +62,11 @@ func fingerprint(cfg *config.Flow, ns flow.Namespace) string {
 	if len(x.Cast)+len(x.Flatten)+len(x.Set)+len(x.Copy) > 0 || x.LowerNames {
 		later.More = &x
 	}
-	if later.Where = cfg.WhereTexts(); later.More != nil || len(later.Where) > 0 {
+	later.Pipe = cfg.Pipeline
+	if cfg.Templated() {
+		later.Place = []string{cfg.Index, cfg.ID, cfg.Routing}
+	}
+	if later.Where = cfg.WhereTexts(); later.More != nil || len(later.Where) > 0 || later.Pipe != "" || later.Place != nil {
 		more, _ := json.Marshal(later)
 		shape = append(shape, more...)
 	}
@@ -100,6 +106,9 @@ func (b *binding) record(ctx context.Context, ns flow.Namespace) error {
 	defer b.mu.Unlock()
 	b.shapes[ns.String()] = b.shape(ns)
 	b.targets[ns.String()] = t.UUID
+	if t.Scattered { // they come with the documents
+		b.targets[ns.String()] = search.ScatteredUUID
+	}
 	return nil
 }
 

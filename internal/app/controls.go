@@ -41,7 +41,10 @@ func (a *controls) Apply(ctx context.Context, c flow.Control) error {
 			log.Info("snapshot starts")
 		}
 	case flow.ControlSnapshotDone:
-		return a.snapshotDone(ctx, c, log)
+		if err := a.snapshotDone(ctx, c, log); err != nil {
+			return err
+		}
+		return a.sink.Trust(ctx, c.NS, true)
 	case flow.ControlDropped:
 		a.gone(c.NS)
 		if err := a.letters.CloseNamespace(ctx, c.NS); err != nil {

@@ -61,7 +61,7 @@ func (c flowCommands) Command(ctx context.Context, cmd web.FlowCommand) (any, er
 
 // running returns the flow of that name, if it runs.
 func (c flowCommands) running(name string) (*flowRun, error) {
-	for _, f := range c.app.flows {
+	for _, f := range c.app.live() {
 		if f.cfg.Name != name {
 			continue
 		}

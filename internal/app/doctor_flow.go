@@ -13,6 +13,7 @@ import (
 	"sluice/internal/mongo"
 	"sluice/internal/search"
 	"sluice/internal/transcode"
+	"sluice/internal/transform"
 )
 
 const (
@@ -28,6 +29,7 @@ const (
 func (d *doctor) flow(ctx context.Context, cfg *config.Flow) {
 	run := &flowRun{o: Options{Config: d.cfg, Transport: d.o.Transport}, cfg: cfg, log: slog.New(slog.DiscardHandler)}
 	route := run.route()
+	run.templates, _ = templatesOf(cfg) // checked when the configuration was read
 	var collections []mongo.Collection
 	if d.mongo != nil {
 		var found flow.Findings
@@ -40,13 +42,13 @@ func (d *doctor) flow(ctx context.Context, cfg *config.Flow) {
 		saved, found = checkpoint.VisitFile(filepath.Join(d.cfg.State.Path, cfg.Name+".state"))
 		d.note(found)
 	}
-	routes := d.routes(cfg, collections, route)
+	routes := d.routes(cfg, collections, route, run.templates)
 	if d.cluster == nil {
 		return
 	}
 	o := reachSearch(d.cfg.Search)
 	o.Timeout = min(o.Timeout, visitTimeout)
-	o.Flow, o.Transport, o.Route = cfg.Name, d.o.Transport, route
+	o.Flow, o.Transport, o.Route, o.Places = cfg.Name, d.o.Transport, route, placementOf(run.templates)
 	if d.mongo != nil {
 		o.Source = d.mongo.Identity()
 	}
@@ -59,13 +61,13 @@ func (d *doctor) flow(ctx context.Context, cfg *config.Flow) {
 	if d.cfg.State.Store != config.StoreFile {
 		saved = d.savedElsewhere(ctx, cfg, client)
 	}
-	d.indexes(ctx, cfg, run.mongoOptions(), collections, routes, client)
+	d.indexes(ctx, run, collections, routes, client)
 	d.binding(ctx, cfg, saved, collections, routes, client)
 }
 
 // routes finds the index of each namespace; two may not share one (S10). A
 // namespace without a place has a zero Route.
-func (d *doctor) routes(cfg *config.Flow, all []mongo.Collection, route func(flow.Namespace) (search.Route, error)) []search.Route {
+func (d *doctor) routes(cfg *config.Flow, all []mongo.Collection, route func(flow.Namespace) (search.Route, error), templates *transform.Places) []search.Route {
 	const check = "search.places"
 	out := make([]search.Route, len(all))
 	sound := true
@@ -74,6 +76,10 @@ func (d *doctor) routes(cfg *config.Flow, all []mongo.Collection, route func(flo
 		if err != nil {
 			sound = false
 			d.f.Fail(flow.FindingError, check, c.NS.String(), err, "")
+			continue
+		}
+		if p := placementOf(templates); p != nil && (p.Shared || p.Prefix != nil) {
+			out[i] = r // whose an index is, it tells itself
 			continue
 		}
 		who := "flow " + cfg.Name + ", " + c.NS.String()
@@ -93,7 +99,7 @@ func (d *doctor) routes(cfg *config.Flow, all []mongo.Collection, route func(flo
 }
 
 // indexes looks at the index of each namespace, and tries our rights.
-func (d *doctor) indexes(ctx context.Context, cfg *config.Flow, o mongo.Options, all []mongo.Collection, routes []search.Route, client *search.Client) {
+func (d *doctor) indexes(ctx context.Context, run *flowRun, all []mongo.Collection, routes []search.Route, client *search.Client) {
 	tried := false
 	for i, c := range all {
 		if routes[i].Index == "" {
@@ -105,7 +111,7 @@ func (d *doctor) indexes(ctx context.Context, cfg *config.Flow, o mongo.Options,
 		}
 		var docs [][]byte
 		if i < sampled {
-			docs = d.sample(ctx, o, c, routes[i])
+			docs = d.sample(ctx, run, c, &routes[i])
 		}
 		shards, found := client.VisitIndex(ctx, c.NS, routes[i], docs)
 		d.shards += shards
@@ -115,18 +121,19 @@ func (d *doctor) indexes(ctx context.Context, cfg *config.Flow, o mongo.Options,
 		d.note(client.VisitOwn(ctx, d.cfg.State.Index))
 	}
 	if d.cfg.DeadLetters.Store == config.StoreSearch {
-		d.note(client.VisitOwn(ctx, d.cfg.DeadLetters.Index+"-"+cfg.Name))
+		d.note(client.VisitOwn(ctx, d.cfg.DeadLetters.Index+"-"+run.cfg.Name))
 	}
 }
 
 // sample returns documents the way they will be written.
-func (d *doctor) sample(ctx context.Context, o mongo.Options, c mongo.Collection, r search.Route) [][]byte {
+func (d *doctor) sample(ctx context.Context, run *flowRun, c mongo.Collection, r *search.Route) [][]byte {
 	const check = "search.documents"
-	raw, err := d.mongo.Sample(ctx, o, c, sampleDocs)
+	raw, err := d.mongo.Sample(ctx, run.mongoOptions(), c, sampleDocs)
 	if err != nil {
 		d.f.Fail(flow.FindingWarning, check, c.NS.String(), err, "")
 		return nil
 	}
+	d.judgePlaces(run.templates, c.NS, raw, r)
 	var docs [][]byte
 	var st transcode.Stats
 	var first error

@@ -51,7 +51,8 @@ type flowRun struct {
 	cfg     *config.Flow
 	log     *slog.Logger
 	metrics metrics
-	budget  int64
+	budget  atomic.Int64
+	life    *life
 
 	source  *mongo.Source
 	client  *search.Client
@@ -63,6 +64,8 @@ type flowRun struct {
 	pump    *pipeline.Pump
 	// where is nil where nothing is left out by content.
 	where *transform.Where
+	// templates is nil where no place comes from one.
+	templates *transform.Places
 	// gate holds the reading back while the flow pauses.
 	gate gate
 	// attributor is nil where it makes no difference whose a delete is.
@@ -71,6 +74,8 @@ type flowRun struct {
 	shelf   shelf
 	outside func(context.Context, flow.Namespace, []bson.RawValue) ([]bool, error)
 	saved   checkpoint.State
+	// covered tells the source that what collect returned last is saved.
+	covered func()
 	closers []func(context.Context) error
 
 	opened atomic.Bool
@@ -94,8 +99,15 @@ func (f *flowRun) open(ctx context.Context) error {
 	if err := f.source.Start(ctx, flow.Position(f.saved.Position), resync); err != nil {
 		return err
 	}
+	if err := f.endBulkLoads(ctx); err != nil {
+		return err
+	}
+	if err := f.trust(ctx); err != nil {
+		return err
+	}
 	f.pump = pipeline.New(f.pumpOptions())
 	f.opened.Store(true)
+	f.pump.SetBudget(f.budget.Load()) // it may have changed meanwhile
 	return nil
 }
 
@@ -108,7 +120,14 @@ func (f *flowRun) connect(ctx context.Context) error {
 	if f.where, err = whereOf(f.cfg); err != nil {
 		return err
 	}
-	if f.source, err = mongo.Open(ctx, f.mongoOptions()); err != nil {
+	if f.templates, err = templatesOf(f.cfg); err != nil {
+		return err
+	}
+	o := f.mongoOptions()
+	if o.Snapshot.Pacer, err = f.openPace(ctx); err != nil {
+		return err
+	}
+	if f.source, err = mongo.Open(ctx, o); err != nil {
 		return err
 	}
 	f.closers = append(f.closers, f.source.Close)
@@ -153,6 +172,7 @@ func (f *flowRun) openState(ctx context.Context, kept *stores) error {
 	}
 	f.closers = append(f.closers, func(context.Context) error { return done() })
 	f.keeper = checkpoint.NewKeeper(checkpoint.KeeperOptions{Store: store, Flow: f.cfg.Name, Logger: f.log, Metrics: f.metrics.checkpoint})
+	f.keeper.Hasten(f.source.Due(), func() { f.covered() })
 	f.saved, err = f.keeper.Acquire(ctx)
 	return err
 }
@@ -207,11 +227,13 @@ func (f *flowRun) mongoOptions() mongo.Options {
 	s := f.cfg.Snapshot
 	return mongo.Options{
 		URI: f.o.Config.MongoDB.URI.Reveal(), AppName: "sluice " + Version,
-		Namespaces: f.cfg.Namespaces, Exclude: f.cfg.Exclude, Filters: filters,
+		Namespaces: f.cfg.Namespaces, Exclude: f.cfg.Exclude, Filters: filters, Related: relatedOf(f.cfg),
 		Snapshot: mongo.SnapshotOptions{
 			Parallel: s.Parallel, Rate: s.Rate, ReadPreference: s.ReadPreference,
 			ChunkBytes: int(s.Chunk), Disabled: !s.Enabled,
+			Priority: s.Priority, MinHeadRoom: s.MinHeadRoom, AwaitSave: true,
 		},
+		Before: placementOf(f.templates) != nil, PreImages: f.cfg.PreImages && strictly(f.cfg.On),
 		HistoryLost: f.historyLost(), Once: f.o.Once, Logger: f.log, Metrics: f.metrics.mongo,
 	}
 }
@@ -228,6 +250,7 @@ func (f *flowRun) historyLost() string {
 func (f *flowRun) searchOptions() search.Options {
 	o := reachSearch(f.o.Config.Search)
 	o.Flow, o.Source, o.MaxVersion, o.Route = f.cfg.Name, f.source.Identity(), f.maxVersion, f.route()
+	o.Pipeline, o.Places = f.cfg.Pipeline, placementOf(f.templates)
 	o.Transport, o.Logger, o.Metrics = f.o.Transport, f.log, f.metrics.search
 	return o
 }
@@ -235,7 +258,7 @@ func (f *flowRun) searchOptions() search.Options {
 // reachSearch says how the cluster is reached.
 func reachSearch(s config.Search) search.Options {
 	return search.Options{
-		URLs: s.URLs,
+		URLs: s.Addresses(), AWS: search.AWS{Region: s.AWS.Region},
 		Auth: search.Auth{Username: s.Auth.Username, Password: s.Auth.Password.Reveal(), APIKey: s.Auth.APIKey.Reveal()},
 		TLS:  search.TLS{CAFile: s.TLS.CAFile, CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile, InsecureSkipVerify: s.TLS.InsecureSkipVerify},
 		Gzip: s.Gzip, MaxInFlight: s.InFlight, BodyBytes: int(s.BodyBytes), Timeout: s.Timeout,
@@ -261,17 +284,23 @@ func (f *flowRun) maxVersion() int64 {
 // route returns where documents of a namespace go and how they are written.
 func (f *flowRun) route() func(flow.Namespace) (search.Route, error) {
 	plan, planErr := planOf(f.cfg)
+	templates, err := templatesOf(f.cfg)
+	if err != nil {
+		planErr = err
+	}
 	f.places = newPlaces()
 	return func(ns flow.Namespace) (search.Route, error) {
-		index, err := config.IndexName(*f.cfg, ns.DB, ns.Coll)
 		if planErr != nil {
 			return search.Route{}, planErr
 		}
+		index, alone, err := indexOf(f.cfg, templates, ns)
 		if err != nil {
-			return search.Route{}, &flow.Error{Op: "find the index of", Object: ns.String(), Class: flow.Config, Err: err}
-		}
-		if err := f.places.claim(index, ns); err != nil {
 			return search.Route{}, err
+		}
+		if alone {
+			if err := f.places.claim(index, ns); err != nil {
+				return search.Route{}, err
+			}
 		}
 		return search.Route{
 			Index: index, Plan: plan, Settings: f.cfg.Settings, Mappings: f.cfg.Mappings,
@@ -307,6 +336,7 @@ func (f *flowRun) pumpOptions() pipeline.Options {
 	l := f.o.Config.Limits
 	return pipeline.Options{
 		Shape:  f.shape(),
+		Places: placementOf(f.templates) != nil,
 		Stream: f.gate.wrap(f.source.Stream()), Snapshot: f.gate.wrap(f.source.Snapshot()), Reread: f.source.Reread(), Sink: f.sink,
 		Attributor: f.attributor,
 		Controls: &controls{
@@ -314,7 +344,7 @@ func (f *flowRun) pumpOptions() pipeline.Options {
 			ghosts: pipeline.Ghosts{Scan: f.sink.ScanIDs, Missing: f.source.Missing, Archived: f.archived, Write: f.sink, Logger: f.log},
 		},
 		DeadLetters: f.letters, OldestOpen: f.source.OldestOpen,
-		Lanes: l.Lanes, SnapshotWriters: l.SnapshotWriters, BudgetBytes: f.budget,
+		Lanes: l.Lanes, SnapshotWriters: l.SnapshotWriters, BudgetBytes: f.budget.Load(),
 		Logger: f.log, Metrics: f.metrics.pipeline,
 	}
 }
@@ -344,7 +374,8 @@ func (f *flowRun) run(ctx context.Context, drain <-chan struct{}) error {
 // collect is the state to save. The position comes first: what it covers is
 // bound already.
 func (f *flowRun) collect() checkpoint.State {
-	pos := f.source.Position()
+	var pos flow.Position
+	pos, f.covered = f.source.Checkpoint()
 	shapes, targets := f.bind.snapshot()
 	return checkpoint.State{Source: f.source.Identity(), Fingerprints: shapes, Targets: targets, Position: json.RawMessage(pos)}
 }

@@ -8,6 +8,7 @@ type gauges struct {
 
 	lag, headRoom, letters, running *prometheus.Desc
 	documents, chunks               *prometheus.Desc
+	bytes, left, waiting            *prometheus.Desc
 }
 
 var _ prometheus.Collector = (*gauges)(nil)
@@ -22,14 +23,17 @@ func newGauges(status func() Status) *gauges {
 		headRoom:  of("sluice_oplog_head_room_seconds", "How much older than the settled position the oplog's first entry is; absent while unknown."),
 		letters:   of("sluice_dead_letters_open", "Documents that could not be written and were not settled since."),
 		running:   of("sluice_flow_running", "1 while the flow runs, 0 before and after."),
-		documents: of("sluice_snapshot_documents", "Documents of a snapshot under way, by namespace: estimated, settled.", "namespace", "kind"),
+		documents: of("sluice_snapshot_documents", "Documents of a snapshot under way, by namespace: estimated, done (of these, also what a filter leaves out), settled.", "namespace", "kind"),
+		bytes:     of("sluice_snapshot_settled_bytes", "BSON bytes of a snapshot under way that were settled, by namespace.", "namespace"),
+		left:      of("sluice_snapshot_left_seconds", "About how long a snapshot under way takes from now, by namespace, with those before it; absent while unknown.", "namespace"),
+		waiting:   of("sluice_snapshot_waiting", "1 while snapshots wait or are slowed down for the database, the stream or a rate; the reason is in /status."),
 		chunks:    of("sluice_snapshot_chunks", "Chunks of a snapshot under way, by namespace: open, done.", "namespace", "kind"),
 	}
 }
 
 // Describe tells what Collect may send.
 func (g *gauges) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.lag, g.headRoom, g.letters, g.running, g.documents, g.chunks} {
+	for _, d := range []*prometheus.Desc{g.lag, g.headRoom, g.letters, g.running, g.documents, g.chunks, g.bytes, g.left, g.waiting} {
 		out <- d
 	}
 }
@@ -57,12 +61,22 @@ func (g *gauges) collect(out chan<- prometheus.Metric, f FlowStatus) {
 	if f.Source.HeadRoomSeconds >= 0 {
 		send(g.headRoom, f.Source.HeadRoomSeconds)
 	}
+	waiting := 0.0
+	if f.Source.Waiting != "" {
+		waiting = 1
+	}
+	send(g.waiting, waiting)
 	for _, n := range f.Source.Namespaces {
 		if n.Phase == "following" {
 			continue
 		}
 		send(g.documents, float64(n.Estimated), n.NS, "estimated")
+		send(g.documents, float64(n.Done), n.NS, "done")
 		send(g.documents, float64(n.Settled), n.NS, "settled")
+		send(g.bytes, float64(n.Bytes), n.NS)
+		if n.LeftSeconds >= 0 {
+			send(g.left, n.LeftSeconds, n.NS)
+		}
 		send(g.chunks, float64(n.ChunksOpen), n.NS, "open")
 		send(g.chunks, float64(n.ChunksDone), n.NS, "done")
 	}

@@ -24,4 +24,7 @@ type Options struct {
 	// Transport, if not nil, takes the place of the network to the search
 	// engine (tests and benchmarks).
 	Transport http.RoundTripper
+	// Watch, if not nil, says how a changed configuration is noticed. With Once
+	// nothing is watched.
+	Watch *Watch
 }

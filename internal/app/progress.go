@@ -57,23 +57,26 @@ func (a *App) line(st Status, rate float64) string {
 
 // line is the progress in one line of at most 100 letters or so.
 func (s Status) line(rate float64) string {
-	var estimate, settled int64
+	var estimate, copied int64
 	var open, done int
-	lag := -1.0
+	lag, left, waiting := -1.0, 0.0, ""
 	for _, f := range s.Flows {
 		for _, n := range f.Source.Namespaces {
-			estimate, settled, open, done = estimate+n.Estimated, settled+n.Settled, open+n.ChunksOpen, done+n.ChunksDone
+			estimate, copied, open, done = estimate+n.Estimated, copied+n.Done, open+n.ChunksOpen, done+n.ChunksDone
+		}
+		if f.Source.LeftSeconds < 0 || left >= 0 && f.Source.LeftSeconds > left {
+			left = f.Source.LeftSeconds
+		}
+		if f.Source.Waiting != "" {
+			waiting = ", waits: " + f.Source.Waiting
 		}
 		lag = max(lag, f.Source.LagSeconds)
 	}
 	text := fmt.Sprintf("%d changes settled, %.0f/s", s.Settled(), rate)
 	if !s.Copied() && estimate > 0 {
-		share := min(1, float64(settled)/float64(estimate))
-		text = fmt.Sprintf("copying: %d of about %d documents (%.0f %%), chunks %d open %d done, %.0f/s", settled, estimate, 100*share, open, done, rate)
-		if rate > 1 && estimate > settled {
-			left := time.Duration(float64(estimate-settled)/rate) * time.Second
-			text += ", about " + left.Round(time.Second).String() + " left"
-		}
+		share := min(1, float64(copied)/float64(estimate))
+		text = fmt.Sprintf("copying: %d of about %d documents (%.0f %%), chunks %d open %d done, %.0f/s", copied, estimate, 100*share, open, done, rate)
+		text += leftText(left) + waiting
 	}
 	if lag >= 0 {
 		text += fmt.Sprintf(", %.1f s behind", lag)

@@ -9,8 +9,11 @@ import (
 // ready is nil when every flow runs, its position is saved, both servers
 // answer and, if asked for, it is caught up within http.ready_lag.
 func (a *App) ready(ctx context.Context) error {
-	for _, f := range a.flows {
-		if err := f.ready(ctx, a.o.Config.HTTP.ReadyLag); err != nil {
+	for _, f := range a.live() {
+		if f.life.quiet.Load() {
+			continue
+		}
+		if err := f.ready(ctx, a.config().HTTP.ReadyLag); err != nil {
 			return fmt.Errorf("flow %s: %w", f.cfg.Name, err)
 		}
 	}

@@ -21,6 +21,9 @@ func Check(cfg *config.Config) error {
 		if _, err := whereOf(f); err != nil {
 			return err
 		}
+		if _, err := templatesOf(f); err != nil {
+			return err
+		}
 	}
 	return nil
 }

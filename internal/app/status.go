@@ -16,6 +16,8 @@ type Status struct {
 	Flows   []FlowStatus `json:"flows"`
 	// Archive has the rules of the archive.
 	Archive []ArchiveStatus `json:"archive,omitempty"`
+	// Config is which configuration runs; nil where none is watched.
+	Config *ConfigStatus `json:"config,omitempty"`
 }
 
 // FlowStatus is the part of one flow.
@@ -36,15 +38,16 @@ type FlowStatus struct {
 // Status tells how everything is doing; safe at any time, from any goroutine.
 func (a *App) Status() Status {
 	st := Status{Version: Version, Started: a.started}
-	for _, f := range a.flows {
+	for _, f := range a.live() {
 		st.Flows = append(st.Flows, f.status())
 	}
 	st.Archive = a.archiveStatus()
+	st.Config = a.reloads.status()
 	return st
 }
 
 func (f *flowRun) status() FlowStatus {
-	st := FlowStatus{Name: f.cfg.Name, State: "starting", Source: SourceStatus{LagSeconds: -1, HeadRoomSeconds: -1}}
+	st := FlowStatus{Name: f.cfg.Name, State: "starting", Source: SourceStatus{LagSeconds: -1, HeadRoomSeconds: -1, LeftSeconds: -1}}
 	if s := f.state.Load(); s != nil {
 		st.State = *s
 	}
@@ -109,6 +112,9 @@ func (s Status) JSON() ([]byte, error) { return json.MarshalIndent(s, "", "  ") 
 func (s Status) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "sluice %s, running since %s", s.Version, s.Started.Local().Format(time.DateTime))
+	if s.Config != nil {
+		b.WriteString("\n" + s.Config.text())
+	}
 	for _, f := range s.Flows {
 		b.WriteString("\n" + f.text())
 	}
@@ -136,8 +142,14 @@ func (f FlowStatus) text() string {
 	if f.Source.LagSeconds >= 0 {
 		fmt.Fprintf(&b, ", %.0f s behind", f.Source.LagSeconds)
 	}
+	if f.Source.Waiting != "" {
+		b.WriteString("\n  the snapshot waits: " + f.Source.Waiting)
+	}
 	for _, n := range f.Source.Namespaces {
 		fmt.Fprintf(&b, "\n  %-30s %s", n.NS, n.text())
+	}
+	for _, r := range f.Source.Related {
+		b.WriteString("\n  " + r.text())
 	}
 	c := f.Pump.Total
 	fmt.Fprintf(&b, "\n  changes settled: %d (%d dead letters now open)", c.Sum(), f.DeadLetters)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sluice/internal/flow"
+	"sluice/internal/governor"
 	"sluice/internal/objstore"
 )
 
@@ -80,7 +81,7 @@ func TestA1ObjectAloneIsNotTheManifest(t *testing.T) {
 func TestA7NothingIsReadOrDeletedWhilePaused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(25)
-		g := NewGovernor(GovernorOptions{})
+		g := governor.New(governor.Options{})
 		paused := false
 		_, r := w.process(t, "one", func(_ *proc, edge string) error {
 			if edge == StepDeleting+atAfter && !paused {

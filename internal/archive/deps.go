@@ -10,6 +10,7 @@ import (
 
 	"sluice/internal/cold"
 	"sluice/internal/flow"
+	"sluice/internal/governor"
 	"sluice/internal/lease"
 	"sluice/internal/objstore"
 	"sluice/internal/pack"
@@ -150,7 +151,7 @@ type Deps struct {
 	// cold.Pack.Store; nil if there is none.
 	Elsewhere func(ctx context.Context, store string) (Place, error)
 	// Governor paces; nil does not.
-	Governor *Governor
+	Governor *governor.Governor
 	// Owner names this process in leases.
 	Owner string
 	// Tool is name and version, for manifests.

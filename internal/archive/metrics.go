@@ -2,6 +2,7 @@ package archive
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -37,6 +38,21 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		reg.MustRegister(m.docs, m.bytes, m.packs, m.runs, m.waits, m.rate)
 	}
 	return m
+}
+
+// Waited counts what the governor made the archive wait; for governor.Options.
+func (m *Metrics) Waited(reason string, d time.Duration) {
+	if m != nil {
+		m.waits.WithLabelValues(reason).Add(d.Seconds())
+	}
+}
+
+// Paced tells the share of the full rate that the governor allows; for
+// governor.Options.
+func (m *Metrics) Paced(share float64) {
+	if m != nil {
+		m.rate.Set(share)
+	}
 }
 
 func (m *Metrics) read(r Rule, docs int, bytes int64) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice/internal/cold"
+	"sluice/internal/governor"
 )
 
 // PlanResult is what a run would do, and why it may not (rule A6).
@@ -116,13 +117,16 @@ func assess(rule Rule, sel cold.Selection, s cold.Survey, d Deps) PlanResult {
 	return p
 }
 
-func estimate(p PlanResult, g *Governor) time.Duration {
+func estimate(p PlanResult, g *governor.Governor) time.Duration {
 	docs, bytes := float64(guessDocs), float64(guessBytes)
-	if g != nil && g.o.DocsPerSecond > 0 {
-		docs = min(docs, g.o.DocsPerSecond)
-	}
-	if g != nil && g.o.BytesPerSecond > 0 {
-		bytes = min(bytes, g.o.BytesPerSecond)
+	if g != nil {
+		docsCeiling, bytesCeiling := g.Ceilings()
+		if docsCeiling > 0 {
+			docs = min(docs, docsCeiling)
+		}
+		if bytesCeiling > 0 {
+			bytes = min(bytes, bytesCeiling)
+		}
 	}
 	seconds := max(float64(p.Count)/docs, float64(p.Bytes)/bytes)
 	return time.Duration(min(seconds, 1e9) * float64(time.Second)).Round(time.Millisecond)

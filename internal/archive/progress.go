@@ -3,6 +3,8 @@ package archive
 import (
 	"sync"
 	"time"
+
+	"sluice/internal/governor"
 )
 
 // Progress is what a rule on a collection does now, for /status and the
@@ -80,7 +82,7 @@ func (r *Runner) Progress() []Progress {
 	return all
 }
 
-func (t *tally) progress(g *Governor) Progress {
+func (t *tally) progress(g *governor.Governor) Progress {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.p

@@ -211,7 +211,7 @@ func (b *builder) add(ctx context.Context, doc bson.Raw, at bson.Timestamp) erro
 
 // packBytes is the target for an object, within the bound of the spool.
 func (b *builder) packBytes() int64 {
-	return min(b.rule.PackBytes, max(b.spool.bytes-slack, b.spool.bytes/2))
+	return min(b.rule.PackBytes, max(b.spool.room.Size()-slack, b.spool.room.Size()/2))
 }
 
 // begin starts the next pack.

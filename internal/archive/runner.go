@@ -15,6 +15,7 @@ import (
 
 	"sluice/internal/cold"
 	"sluice/internal/flow"
+	"sluice/internal/governor"
 	"sluice/internal/lease"
 )
 
@@ -33,13 +34,17 @@ func NewRunner(d Deps, o Options) *Runner {
 		d.Logger = slog.New(slog.DiscardHandler)
 	}
 	if d.Governor == nil {
-		d.Governor = NewGovernor(GovernorOptions{})
+		d.Governor = governor.New(governor.Options{})
 	}
 	if o.DeleteBatch <= 0 {
 		o.DeleteBatch = DeleteBatch
 	}
 	return &Runner{deps: d, opts: o, spool: newSpool(d.SpoolDir, d.SpoolBytes)}
 }
+
+// SetSpool changes Deps.SpoolBytes; safe at any time, from any goroutine. What
+// is in the spool beyond a smaller bound stays until it is uploaded.
+func (r *Runner) SetSpool(bytes int64) { r.spool.room.Resize(max(1, bytes)) }
 
 // job is one Run while it goes on.
 type job struct {

@@ -10,24 +10,22 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"golang.org/x/sync/semaphore"
-
 	"sluice/internal/flow"
+	"sluice/internal/quota"
 )
 
 // spool is the directory where packs are written before they are uploaded. One
 // subdirectory belongs to a rule and collection; who holds their lease owns it.
 type spool struct {
-	dir   string
-	room  *semaphore.Weighted
-	bytes int64
+	dir  string
+	room *quota.Quota
 }
 
 func newSpool(dir string, bytes int64) *spool {
 	if bytes <= 0 {
 		bytes = DefaultSpoolBytes
 	}
-	return &spool{dir: dir, room: semaphore.NewWeighted(bytes), bytes: bytes}
+	return &spool{dir: dir, room: quota.New(bytes)}
 }
 
 // claim makes the directory of a lease's holder, and removes what earlier
@@ -62,7 +60,7 @@ type spoolFile struct {
 
 // open waits for room for a pack of that size, and makes its file.
 func (s *spool) open(ctx context.Context, dir, id string, packBytes int64) (*spoolFile, error) {
-	took := min(packBytes+slack, s.bytes)
+	took := min(packBytes+slack, s.room.Size())
 	if err := s.room.Acquire(ctx, took); err != nil {
 		return nil, context.Cause(ctx)
 	}

@@ -46,6 +46,10 @@ type Keeper struct {
 	rev   string
 	fence int64
 	data  []byte
+	// soon asks for a save before its time, and saved hears of each; both nil
+	// without Hasten.
+	soon  <-chan struct{}
+	saved func()
 	// unsure: a save ended without an answer, so what is stored must be looked at.
 	unsure bool
 
@@ -72,6 +76,10 @@ func NewKeeper(o KeeperOptions) *Keeper {
 	// The random part tells two lives of one process id apart.
 	return &Keeper{o: o, owner: o.Owner + ", " + rand.Text()[:8], log: o.Logger.With(flow.LogFlow, o.Flow)}
 }
+
+// Hasten lets Run also save when soon brings a value, and call saved, from its
+// goroutine, when what collect returned last is stored. Called before Run.
+func (k *Keeper) Hasten(soon <-chan struct{}, saved func()) { k.soon, k.saved = soon, saved }
 
 // Acquire loads the state and takes it over from whoever had it, by raising the
 // fence; called once, before Run and Save. Without a stored state it returns
@@ -199,8 +207,12 @@ func (k *Keeper) Run(ctx context.Context, every time.Duration, collect func() St
 		case <-ctx.Done():
 			return k.final(context.WithoutCancel(ctx), collect())
 		case <-tick.C:
+		case <-k.soon:
 		}
 		err := k.Save(ctx, collect())
+		if err == nil && k.saved != nil {
+			k.saved()
+		}
 		if ctx.Err() != nil {
 			continue
 		}

@@ -16,7 +16,7 @@ type Config struct {
 	DeadLetters DeadLetters
 	HTTP        HTTP
 	Limits      Limits
-	// S3, Governor and Spool are for Archive.
+	// S3, Governor and Spool are for Archive; Governor also for copies that pace.
 	S3       S3
 	Governor Governor
 	Spool    Spool
@@ -30,6 +30,8 @@ type Config struct {
 
 	// places tells for each value that was given where that was.
 	places map[string]place
+	// files is what was read; empty unless it came from LoadFiles.
+	files Files
 }
 
 // MongoDB is the source.
@@ -43,11 +45,15 @@ func (m MongoDB) Redacted() string { return redactURI(m.URI.Reveal()) }
 
 // Search is the cluster that the flows write to.
 type Search struct {
-	// URLs are http or https, without login (that has moved to Auth).
+	// URLs are http or https, without login (that has moved to Auth); empty with
+	// a CloudID. See Addresses.
 	URLs []string
-	Auth Auth
-	TLS  TLS
-	Gzip bool
+	// CloudID is that of a deployment of Elastic Cloud.
+	CloudID string
+	Auth    Auth
+	AWS     AWS
+	TLS     TLS
+	Gzip    bool
 	// InFlight is the number of bulk requests at one time.
 	InFlight int
 	// BodyBytes is the size that a bulk body grows to before it is sent.
@@ -93,6 +99,9 @@ type DeadLetters struct {
 type HTTP struct {
 	// Listen is host:port; empty: there is no server.
 	Listen string
+	// Probes is host:port of the second server, which needs no token and tells
+	// only whether we live and are ready; empty: there is none.
+	Probes string
 	// Token is the bearer token; never empty when Listen isn't loopback.
 	Token Secret
 	// ReadyLag is how far behind we may be and still be ready; 0: not asked.
@@ -119,15 +128,23 @@ type Flow struct {
 	// Filters are in the order of the file; the first whose pattern fits counts.
 	Filters []Filter
 	// Where are conditions that are looked at after the read, in the same order.
-	Where    []Filter
+	Where []Filter
+	// Related are the documents that show others; they never go round in a circle.
+	Related  []Related
 	Snapshot Snapshot
 	Fields   Fields
 	Render   Render
 	// Index is the fixed name of the alias, only for a flow of one plain
-	// namespace; empty: see IndexName.
+	// namespace; empty: see IndexName. Or it is a template: see IsTemplate.
 	Index string
+	// ID and Routing are templates; "" for none.
+	ID, Routing string
+	// PreImages: take what a document was before from the change stream.
+	PreImages bool
 	// IndexPrefix comes before names that are made from namespaces.
 	IndexPrefix string
+	// Pipeline is an ingest pipeline of the cluster, "" for none.
+	Pipeline string
 	// Settings and Mappings are JSON objects, nil when not given.
 	Settings json.RawMessage
 	Mappings json.RawMessage
@@ -171,6 +188,11 @@ type Snapshot struct {
 	ReadPreference string
 	// Chunk is how much of a collection is cut off and read at a time, in bytes.
 	Chunk Size
+	// Priority holds patterns: what fits an earlier one is copied first.
+	Priority []string
+	Pace     Pace
+	// MinHeadRoom is a share of the oplog's window, 0 to 1; 0: not asked.
+	MinHeadRoom float64
 }
 
 // Fields chooses, renames, changes and adds fields, by dotted paths.

@@ -73,6 +73,7 @@ func (c *Config) crossSearch(d *decoder) {
 	if (t.CertFile == "") != (t.KeyFile == "") {
 		d.fail(place("search.tls.cert_file", "search.tls.key_file"), "search.tls", "cert_file and key_file come together")
 	}
+	c.crossReach(d, place)
 	https := func(u string) bool { return strings.HasPrefix(strings.ToLower(u), "https:") }
 	if t != (TLS{}) && len(c.Search.URLs) > 0 && !slices.ContainsFunc(c.Search.URLs, https) {
 		d.fail(place("search.tls"), "search.tls", "no URL in search.urls starts with https://")
@@ -80,7 +81,7 @@ func (c *Config) crossSearch(d *decoder) {
 }
 
 func (c *Config) crossFlow(d *decoder, f *Flow, path string) {
-	if f.Index != "" && len(f.Namespaces) > 0 && (len(f.Namespaces) != 1 || !isPlain(f.Namespaces[0])) {
+	if f.Index != "" && !IsTemplate(f.Index) && len(f.Namespaces) > 0 && (len(f.Namespaces) != 1 || !isPlain(f.Namespaces[0])) {
 		d.fail(d.places[path+".index"], path+".index",
 			"only for a flow of exactly one plain namespace; use index_prefix, or one flow per namespace")
 	}
@@ -98,7 +99,10 @@ func (c *Config) crossFlow(d *decoder, f *Flow, path string) {
 			d.fail(d.places[at], at, "%s is also in exclude", d.shown(at, ns))
 		}
 	}
+	d.crossPriority(f, path)
+	d.crossPlaces(f, path)
 	d.crossFields(f.Fields, path+".fields")
+	d.crossRelated(f, path)
 }
 
 // crossFilters refuses plain patterns that a flow of plain namespaces does not follow.
@@ -154,7 +158,7 @@ func (c *Config) crossIndexes(d *decoder) {
 	}
 	for i := range c.Flows {
 		for j, ns := range c.Flows[i].Namespaces {
-			if isPlain(ns) {
+			if isPlain(ns) && !IsTemplate(c.Flows[i].Index) {
 				c.crossIndex(d, owners, owner{flow: i, ns: ns}, fmt.Sprintf("flows[%d].namespaces[%d]", i, j))
 			}
 		}

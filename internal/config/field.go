@@ -143,8 +143,9 @@ func (d *decoder) afterwards(path string, f field, given map[string]place, at pl
 		f.Into.decode(d, p, &node{kind: nodeNull, at: at})
 	case f.Required:
 		hint := ""
-		if or := f.Flag + f.Or; or != "" {
-			hint = " (or " + or + ")"
+		ways := slices.DeleteFunc([]string{f.Flag, f.Or}, func(s string) bool { return s == "" })
+		if len(ways) > 0 {
+			hint = " (or " + strings.Join(ways, ", or ") + ")"
 		}
 		d.fail(at, p, "is missing%s, for example %s", hint, f.Example)
 	case f.Into.fields != nil && !f.Into.list:

@@ -90,7 +90,7 @@ func TestFromFlagsErrors(t *testing.T) {
 	f(Overrides{},
 		"flows[0].namespaces: is missing (or --namespace), for example [shop.orders, shop.customers]",
 		"mongodb.uri: is missing (or --mongodb), for example mongodb://127.0.0.1:27017/?replicaSet=rs0",
-		"search.urls: is missing (or --search), for example [http://127.0.0.1:9200]")
+		"search.urls: is missing (or --search, or cloud_id), for example [http://127.0.0.1:9200]")
 	over := good
 	over.Namespaces = []string{"a.b", "c"}
 	f(over, `--namespace: flows[0].namespaces[1]: "c": wants db.collection, db.* or /regular expression/`)

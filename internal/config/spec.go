@@ -46,8 +46,8 @@ func spec(c *Config) []field {
 			Into: section(func() []field { return s3Spec(&c.S3) }),
 		},
 		{
-			Name: "governor", When: archives, WhenDoc: "archive",
-			Doc:  "When the archive waits, so that the live database comes first. The reason of a wait is in `/status`.",
+			Name: "governor", When: func() bool { return archives() || c.Paced() }, WhenDoc: "archive or snapshot.pace: auto",
+			Doc:  "When the archive, and copies with `snapshot.pace: auto`, wait, so that the live database comes first. The reason of a wait is in `/status`.",
 			Into: section(func() []field { return governorSpec(&c.Governor) }),
 		},
 		{
@@ -87,8 +87,10 @@ func mongodbSpec(m *MongoDB) []field {
 
 func searchSpec(s *Search) []field {
 	return []field{
+		cloudField(&s.CloudID),
 		{
 			Name: "urls", Into: texts(&s.URLs, checkURL), Required: true, Flag: "--search",
+			Waived: func() bool { return s.CloudID != "" }, Or: "cloud_id",
 			Example: "[http://127.0.0.1:9200]",
 			Doc:     "Addresses of nodes of one cluster. Requests go round them; a node that fails is left out for a while.",
 			Check:   func() error { return notEmpty(s.URLs, "give at least one URL") },
@@ -97,6 +99,7 @@ func searchSpec(s *Search) []field {
 			Name: "auth", Doc: "The login: username and password, or an API key. None, if the cluster asks for none.",
 			Into: section(func() []field { return authSpec(&s.Auth) }),
 		},
+		awsField(&s.AWS),
 		{
 			Name: "tls", Doc: "For https URLs. The system's certificate authorities are trusted without any of this.",
 			Into: section(func() []field { return tlsSpec(&s.TLS) }),
@@ -204,6 +207,12 @@ func httpSpec(h *HTTP) []field {
 			Name: "listen", Into: listener(&h.Listen), Default: "127.0.0.1:9630", Example: "127.0.0.1:9630", Flag: "--listen",
 			Doc:   "Address and port, or `off` for no server. Anything but a loopback address needs `token`.",
 			Check: func() error { return checkListen(h.Listen) },
+		},
+		{
+			Name: "probes", Into: listener(&h.Probes), Default: "off", Example: "0.0.0.0:9631",
+			Doc: "Address and port of a second server, or `off`, for a supervisor on another machine that has no token, such as " +
+				"Kubernetes: `/healthz` and `/readyz` and nothing else, yes or no, without reasons.",
+			Check: func() error { return checkListen(h.Probes) },
 		},
 		{
 			Name: "token", Into: secret(&h.Token), Example: "${SLUICE_HTTP_TOKEN}",

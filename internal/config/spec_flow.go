@@ -11,7 +11,7 @@ import (
 
 // flowSpec declares the fields of one flow.
 func flowSpec(f *Flow) []field {
-	return []field{
+	return slices.Concat([]field{
 		{
 			Name: "name", Into: text(&f.Name), Required: true, Example: "shop",
 			Doc: "Unique name; it names the position, so another name starts from nothing. " +
@@ -42,6 +42,11 @@ func flowSpec(f *Flow) []field {
 				"A condition is a part of MongoDB's queries: $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $type, $and, $or, $nor, $not, $regex, $size, $all, $elemMatch, $mod.",
 		},
 		{
+			Name: "related", Into: sections(&f.Related, relatedSpec), Example: "related: [{when: shop.customers, rewrite: shop.orders, match: {customer_id: _id}}]",
+			Doc: "Documents that show others: when one of `when` changes or is deleted, those of `rewrite` that show it are read and written again, " +
+				"and then those that show these. See [related.md](related.md).",
+		},
+		{
 			Name: "snapshot", Doc: "The first full copy.",
 			Into: section(func() []field { return snapshotSpec(&f.Snapshot) }),
 		},
@@ -53,16 +58,18 @@ func flowSpec(f *Flow) []field {
 			Name: "render", Doc: "How values that JSON has no equal for are written.",
 			Into: section(func() []field { return renderSpec(&f.Render) }),
 		},
-		{
-			Name: "index", Into: text(&f.Index), Example: "orders", Flag: "--index",
-			Doc: "Name to search under, for a flow of exactly one plain namespace. " +
-				"Without it: `db.collection` in lower case, with `_` for what a name can't hold.",
-			Check: func() error { return CheckIndexName(f.Index) },
-		},
+	}, placesSpec(f), []field{
 		{
 			Name: "index_prefix", Into: text(&f.IndexPrefix), Example: "prod-",
 			Doc:   "Comes before the names that are made from namespaces.",
 			Check: func() error { return CheckIndexName(f.IndexPrefix + "x") },
+		},
+		{
+			Name: "pipeline", Into: text(&f.Pipeline), Example: "enrich",
+			Doc: "Ingest pipeline of the cluster that documents go through before they are indexed. It has to leave `_id` and `_index` as they are. " +
+				"One that is not there stops the flow; a document that it fails on is a dead letter. " +
+				"After a change of the pipeline itself, copy again: `sluice resync`.",
+			Check: func() error { return checkPipeline(f.Pipeline) },
 		},
 		{
 			Name: "settings", Into: object(&f.Settings), Example: `{number_of_shards: 3}`,
@@ -76,12 +83,12 @@ func flowSpec(f *Flow) []field {
 			Name: "on", Doc: "What follows from what happens in MongoDB.",
 			Into: section(func() []field { return onSpec(&f.On) }),
 		},
-	}
+	})
 }
 
 func snapshotSpec(s *Snapshot) []field {
 	modes := []string{"primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"}
-	return []field{
+	return append([]field{
 		{
 			Name: "enabled", Into: toggle(&s.Enabled), Default: "true",
 			Doc: "`false` leaves out the copy and follows only what changes from now on.",
@@ -100,9 +107,9 @@ func snapshotSpec(s *Snapshot) []field {
 		},
 		{
 			Name: "chunk", Into: size(&s.Chunk, 1e6, 1<<40), Default: "64MB", Example: "64MB",
-			Doc: "How much of a collection one reader takes at a time. A restart goes on inside a chunk.",
+			Doc: "How much of a collection one reader takes at a time. A restart goes on inside a chunk, and repeats at most as much for each reader.",
 		},
-	}
+	}, snapshotOrderSpec(s)...)
 }
 
 func fieldsSpec(f *Fields) []field {

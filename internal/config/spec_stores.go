@@ -72,12 +72,12 @@ func governorSpec(g *Governor) []field {
 		},
 		{
 			Name: "pause_file", Into: text(&g.PauseFile), Example: "/var/lib/sluice/pause",
-			Doc:   "While this file is there, the archive pauses.",
+			Doc:   "While this file is there, all that it governs pauses.",
 			Check: func() error { return notBlank(g.PauseFile) },
 		},
 		{
 			Name: "unknown_lag", Into: choice(&g.UnknownLag, LagPause, LagAllow), Default: "pause", Example: "pause",
-			Doc: "The lag can't be read, for want of a right or of an answer: `pause`, or `allow` to go on.",
+			Doc: "The lag can't be read, for want of a right or of an answer: `pause`, or `allow` to go on. Copies always go on.",
 		},
 	}
 }

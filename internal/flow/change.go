@@ -69,6 +69,9 @@ type Change struct {
 	// index (rule S14); it goes, whatever is said of deletes. On OpReread: that was so
 	// of a change which was merged into this one; it counts if nothing is found.
 	Left bool
+	// Before tells where places come from templates (rule S14) what the document
+	// was before; nil says that nothing is known of it.
+	Before *Before
 	// Archived is set on a delete that is an archive's own (rule A5); nil on a
 	// user's. It is set before changes are merged, by whoever knows the ledger.
 	Archived *Archived

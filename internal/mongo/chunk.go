@@ -38,7 +38,9 @@ type nsCopy struct {
 	ns     flow.Namespace
 	filter bson.Raw
 	ghosts bool
-	phase  phase
+	// rank is its place among the copies: lower ones go first.
+	rank  int
+	phase phase
 	// ctx ends when the copy is abandoned; dead says so under mu.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -59,11 +61,16 @@ type nsCopy struct {
 	cuts      int
 
 	avg       float64 // bytes of a document, 0 before any is known
+	asked     bool    // for the estimate
 	estimated int64   // documents, -1 if unknown
-	read      int64   // documents
-	settled   int64
-	done      int // chunks
-	pass      bson.Timestamp
+	read      int64   // documents, in this run
+	settled   int64   // documents, with what earlier runs have settled
+	bytes     int64   // of these
+	// cutDocs are the documents of all chunks cut, doneDocs of those that are
+	// settled as a whole, measured what the pace has counted.
+	cutDocs, doneDocs, measured int64
+	chunksDone                  int
+	pass                        bson.Timestamp
 }
 
 // stage is how far a chunk is.
@@ -87,7 +94,11 @@ type chunk struct {
 	from, at *bson.RawValue
 	// last holds the last _id of each batch in flight; it is added to by the
 	// chunk's reader only.
-	last   checkpoint.Tracker[*bson.RawValue]
+	last checkpoint.Tracker[*bson.RawValue]
+	// docs is how many documents it held when it was cut, settled how many were
+	// settled.
+	docs, settled int64
+
 	open   int  // batches in flight
 	failed bool // one was given up
 	// pass is the time of the last reply: the stream has to pass it, without a
@@ -114,6 +125,7 @@ func (ch *chunk) retry() {
 func (c *nsCopy) settleIfDone(ch *chunk) {
 	if ch.stage == stageRead && ch.open == 0 && !ch.failed {
 		ch.stage = stageSettled
+		c.doneDocs += ch.docs
 		c.merge()
 	}
 }
@@ -126,7 +138,7 @@ func (c *nsCopy) merge() {
 		if n := len(out); n > 0 && ch.stage == stageSettled && out[n-1].stage == stageSettled {
 			prev := out[n-1]
 			prev.max, prev.tail, prev.pass = ch.max, ch.tail, later(prev.pass, ch.pass)
-			c.done++
+			c.chunksDone++
 			continue
 		}
 		out = append(out, ch)
@@ -140,7 +152,7 @@ func (c *nsCopy) sweep(passed bson.Timestamp) {
 	out := c.chunks[:0]
 	for _, ch := range c.chunks {
 		if ch.stage == stageSettled && !ch.pass.After(passed) {
-			c.done++
+			c.chunksDone++
 			continue
 		}
 		out = append(out, ch)
@@ -169,17 +181,20 @@ func (c *nsCopy) ready() (n int, first *chunk) {
 
 // state is what a position keeps of the copy.
 func (c *nsCopy) state() *copyState {
-	st := &copyState{Ghosts: c.ghosts, Next: valueOf(c.next), End: valueOf(c.end), Begun: c.begun, Cut: c.cut}
+	st := &copyState{
+		Ghosts: c.ghosts, Next: valueOf(c.next), End: valueOf(c.end), Begun: c.begun, Cut: c.cut,
+		Estimated: max(0, c.estimated), CutDocs: c.cutDocs, DoneDocs: c.doneDocs, Settled: c.settled, Bytes: c.bytes,
+	}
 	if c.view && c.cut && len(c.chunks) > 0 {
 		return &copyState{Ghosts: c.ghosts} // a view is read again from its start
 	}
 	for _, ch := range c.chunks {
-		s := chunkState{Min: valueOf(ch.min), Max: valueOf(ch.max), Tail: ch.tail}
+		s := chunkState{Min: valueOf(ch.min), Max: valueOf(ch.max), Tail: ch.tail, Docs: ch.docs}
 		if ch.stage == stageSettled {
 			t := timestamp(ch.pass)
 			s.Pass = &t
 		} else {
-			s.Last = valueOf(ch.reached())
+			s.Last, s.Settled = valueOf(ch.reached()), ch.settled
 		}
 		st.Chunks = append(st.Chunks, s)
 	}
@@ -190,6 +205,13 @@ func (c *nsCopy) state() *copyState {
 func (c *nsCopy) takeOver(st *copyState) error {
 	var err error
 	c.ghosts, c.begun, c.cut = st.Ghosts, st.Begun, st.Cut
+	c.cutDocs, c.doneDocs, c.settled, c.bytes = st.CutDocs, st.DoneDocs, st.Settled, st.Bytes
+	if st.Estimated > 0 {
+		c.estimated, c.asked = st.Estimated, true
+	}
+	if c.settled > 0 {
+		c.avg = float64(c.bytes) / float64(c.settled)
+	}
 	if c.next, err = st.Next.raw(); err != nil {
 		return err
 	}
@@ -197,7 +219,7 @@ func (c *nsCopy) takeOver(st *copyState) error {
 		return err
 	}
 	for _, s := range st.Chunks {
-		ch := &chunk{tail: s.Tail}
+		ch := &chunk{tail: s.Tail, docs: s.Docs, settled: s.Settled}
 		if ch.min, err = s.Min.raw(); err != nil {
 			return err
 		}
@@ -217,6 +239,7 @@ func (c *nsCopy) takeOver(st *copyState) error {
 		ch.at = ch.from
 		c.chunks = append(c.chunks, ch)
 	}
+	c.measured = c.done()
 	if c.begun && !c.cut && c.end == nil {
 		return errors.New("a copy has no end")
 	}

@@ -25,7 +25,7 @@ const firstAnswer = 10 * time.Second
 func connect(ctx context.Context, o Options) (*mongo.Client, *options.ClientOptions, error) {
 	co := options.Client().ApplyURI(o.URI)
 	if err := co.Validate(); err != nil {
-		return nil, nil, &flow.Error{Op: "read the MongoDB URI", Object: redact(o.URI), Class: flow.Config, Err: hide(o.URI, err)}
+		return nil, nil, &flow.Error{Op: "read the MongoDB URI", Object: redact(o.URI), Class: flow.Config, Err: hide(o.URI, err), Hint: uriHint(err)}
 	}
 	if co.AppName == nil && o.AppName != "" {
 		co.SetAppName(o.AppName)
@@ -57,10 +57,16 @@ func explain(ctx context.Context, co *options.ClientOptions, uri string, err err
 	if isAuth(err) {
 		return &flow.Error{
 			Op: "log in to MongoDB", Object: uri, Class: flow.Auth, Err: plain(err),
-			Hint: "check user and password, and the database that holds the user: ?authSource=admin",
+			Hint: loginHint(co),
 		}
 	}
+	if cure := tlsFault(uri, err); cure != nil {
+		return cure
+	}
 	for _, host := range co.Hosts {
+		if cure := certificateFault(ctx, co, host, uri); cure != nil {
+			return cure
+		}
 		if h, ok := helloOf(ctx, co, host); ok {
 			if cure := h.unfit(host); cure != nil {
 				return cure

@@ -15,7 +15,7 @@ func (so *sorter) control(kind flow.ControlKind, ns flow.Namespace, e *event, be
 	if err != nil {
 		return err
 	}
-	if len(so.changes) > 0 {
+	if len(so.changes) > 0 || len(so.owed) > 0 {
 		so.flush(so.markHere())
 	}
 	// The mark stays before the event: a rename makes two controls, and a crash
@@ -45,6 +45,7 @@ func (so *sorter) appear(ns flow.Namespace, e *event) error {
 // drop handles the end of a collection.
 func (so *sorter) drop(e *event) error {
 	t := so.st.target(e.ns)
+	so.relatedGone(t)
 	if !t.followed || so.stale(t.ns, e) {
 		so.ignored++
 		return nil
@@ -60,8 +61,11 @@ func (so *sorter) dropped(ns flow.Namespace, e *event) error {
 	}
 	delete(so.st.seen, ns)
 	return so.control(flow.ControlDropped, ns, e,
-		func(ctx context.Context) error { return s.copies.abandon(ctx, ns) },
-		func() { delete(s.bound, ns) })
+		func(ctx context.Context) error { return s.end(ctx, ns) },
+		func() {
+			delete(s.bound, ns)
+			s.related.unbar(ns)
+		})
 }
 
 // stale tells whether a drop or rename concerns an older collection of that
@@ -79,6 +83,8 @@ func (so *sorter) stale(ns flow.Namespace, e *event) bool {
 // rename handles both ends of a rename.
 func (so *sorter) rename(e *event) error {
 	from, to := so.st.target(e.ns), so.st.target(e.to)
+	so.relatedGone(from)
+	so.relatedGone(to)
 	if !from.followed && !to.followed {
 		so.ignored++
 		return nil
@@ -110,10 +116,11 @@ func (so *sorter) replaced(ns flow.Namespace, e *event) error {
 		return so.control(flow.ControlCreated, ns, e, nil, func() { s.bound[ns] = uuid })
 	}
 	return so.control(flow.ControlReplaced, ns, e,
-		func(ctx context.Context) error { return s.copies.abandon(ctx, ns) },
+		func(ctx context.Context) error { return s.end(ctx, ns) },
 		func() {
 			s.bound[ns] = uuid
 			s.copies.schedule(ns, true)
+			s.related.unbar(ns)
 		})
 }
 

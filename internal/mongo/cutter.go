@@ -3,6 +3,7 @@ package mongo
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -34,6 +35,9 @@ func (m *copies) cutAll() {
 	var pause backoff
 	for {
 		c, changed := m.toCut()
+		if c == nil && m.estimateNext() {
+			continue
+		}
 		if c == nil {
 			if m.s.wait(m.s.ctx, changed) != nil {
 				return
@@ -46,6 +50,22 @@ func (m *copies) cutAll() {
 			return
 		}
 	}
+}
+
+// estimateNext asks about a copy that has not begun, while there is nothing to
+// cut; false if all are asked about.
+func (m *copies) estimateNext() bool {
+	m.s.mu.Lock()
+	i := slices.IndexFunc(m.order, func(c *nsCopy) bool { return !c.asked && !c.begun && !c.view })
+	if i < 0 {
+		m.s.mu.Unlock()
+		return false
+	}
+	c := m.order[i]
+	c.asked = true
+	m.s.mu.Unlock()
+	m.estimate(c)
+	return true
 }
 
 // toCut returns a copy whose readers will want another chunk, or what to wait for.
@@ -72,12 +92,13 @@ func (m *copies) cutOne(c *nsCopy) error {
 	case !c.begun:
 		return m.findEnd(c)
 	}
+	docs := int64(m.chunkDocs(c))
 	cmd := bson.D{
 		{Key: "find", Value: c.ns.Coll},
 		hintID(),
 		{Key: "max", Value: bson.D{{Key: "_id", Value: *c.end}}},
 		{Key: "projection", Value: bson.D{{Key: "_id", Value: 1}}},
-		{Key: "skip", Value: int64(m.chunkDocs(c))},
+		{Key: "skip", Value: docs},
 		{Key: "limit", Value: int64(1)},
 		{Key: "readConcern", Value: bson.D{{Key: "level", Value: "majority"}}},
 	}
@@ -93,10 +114,10 @@ func (m *copies) cutOne(c *nsCopy) error {
 		}
 	}
 	if bound == nil {
-		m.addChunk(c, &chunk{min: c.next, max: c.end, tail: true}, nil)
+		m.addChunk(c, &chunk{min: c.next, max: c.end, tail: true, docs: c.tailDocs(docs)}, nil)
 		return nil
 	}
-	m.addChunk(c, &chunk{min: c.next, max: bound}, bound)
+	m.addChunk(c, &chunk{min: c.next, max: bound, docs: docs}, bound)
 	return nil
 }
 
@@ -106,6 +127,7 @@ func (m *copies) addChunk(c *nsCopy, ch *chunk, next *bson.RawValue) {
 	defer m.s.mu.Unlock()
 	c.chunks = append(c.chunks, ch)
 	c.cuts++
+	c.cutDocs += ch.docs
 	c.next, c.cut = next, next == nil
 	m.s.poke()
 }
@@ -115,6 +137,7 @@ func (m *copies) addChunk(c *nsCopy, ch *chunk, next *bson.RawValue) {
 func (m *copies) findEnd(c *nsCopy) error {
 	m.estimate(c)
 	m.s.mu.Lock()
+	c.asked = true
 	at := later(m.s.clock, m.s.eventTime)
 	m.s.mu.Unlock()
 	cmd := bson.D{

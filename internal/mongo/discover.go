@@ -31,6 +31,8 @@ type Collection struct {
 	UUID string
 	// Refused says why it is not followed although it was asked for; nil if it is.
 	Refused error
+	// PreImages: changeStreamPreAndPostImages is enabled.
+	PreImages bool
 }
 
 // errTimeseries says why a time series collection can't be followed.
@@ -84,6 +86,7 @@ func (s *Source) listCollections(ctx context.Context, db string) ([]Collection, 
 		if !s.sel.follows(c.NS) {
 			continue
 		}
+		c.PreImages, _ = info.Lookup("options", "changeStreamPreAndPostImages", "enabled").BooleanOK()
 		if _, uuid, ok := info.Lookup("info", "uuid").BinaryOK(); ok {
 			c.UUID = uuidText(uuid)
 		}

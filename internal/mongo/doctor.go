@@ -108,11 +108,7 @@ func (d *Doctor) greet(ctx context.Context, f *flow.Findings, streams bool) {
 		f.Fail(flow.FindingError, "mongodb.version", d.uri, fault("ask MongoDB for its version at", d.uri, err), "")
 		return
 	}
-	for i := range d.version {
-		if n, ok := raw.Lookup("versionArray", fmt.Sprint(i)).AsInt64OK(); ok {
-			d.version[i] = int32(n)
-		}
-	}
+	d.version, _ = versionOf(raw)
 	d.judgeVersion(f)
 	if d.hello.setName != "" || d.hello.mongos {
 		d.id, _ = identity(ctx, d.client, d.hello) // it has no error of its own

@@ -32,6 +32,7 @@ func (d *Doctor) Flow(ctx context.Context, name string, o Options) ([]Collection
 		return nil, f
 	}
 	d.patterns(ctx, &f, name, s, all)
+	d.related(ctx, &f, name, s)
 	d.stream(ctx, &f, name, s)
 	t := d.try(ctx, s, all)
 	t.tell(&f, name, s)
@@ -48,6 +49,9 @@ func (d *Doctor) source(o Options) (*Source, error) {
 	s := &Source{opts: o, log: o.Logger, uri: d.uri, client: d.client, changed: make(chan struct{})}
 	s.caps.version, s.caps.sharded, s.caps.expanded = d.version, d.hello.mongos, d.version.atLeast(6, 0)
 	if s.sel, err = newSelection(o); err != nil {
+		return nil, err
+	}
+	if s.related, err = newRelations(s); err != nil {
 		return nil, err
 	}
 	if s.prefs.copies, err = o.Snapshot.readPref(); err != nil {

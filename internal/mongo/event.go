@@ -54,11 +54,12 @@ type event struct {
 	ns, to bson.Raw
 	key    bson.Raw
 	doc    bson.Raw
-	uuid   []byte // 16 bytes, nil if the server did not send it
-	lsid   []byte // the raw document {id, uid}, nil without a session
-	txn    bool   // lsid and txnNumber are there
-	view   bool   // create: a view, or a time series collection
-	capped bool   // create: a capped collection
+	before bson.Raw // the pre-image; nil if there is none
+	uuid   []byte   // 16 bytes, nil if the server did not send it
+	lsid   []byte   // the raw document {id, uid}, nil without a session
+	txn    bool     // lsid and txnNumber are there
+	view   bool     // create: a view, or a time series collection
+	capped bool     // create: a capped collection
 }
 
 // parse walks raw once; nothing is decoded and nothing copied.
@@ -103,6 +104,8 @@ func (e *event) document(name, value []byte) {
 		e.key = value
 	case "fullDocument":
 		e.doc = value
+	case "fullDocumentBeforeChange":
+		e.before = value
 	case "lsid":
 		e.lsid = value
 	case "operationDescription":
@@ -169,7 +172,7 @@ func slim(raw bson.Raw) bson.Raw {
 		if err != nil || typ == 0 {
 			break
 		}
-		if string(name) != "fullDocument" {
+		if n := string(name); n != "fullDocument" && n != "fullDocumentBeforeChange" {
 			out = append(out, b[:len(b)-len(rest)]...)
 		}
 		b = rest

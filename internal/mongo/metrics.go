@@ -1,6 +1,8 @@
 package mongo
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -14,6 +16,9 @@ type Metrics struct {
 	bytes   prometheus.Counter
 	rereads *prometheus.CounterVec
 	retries *prometheus.CounterVec
+	related prometheus.Counter
+	owed    prometheus.Gauge
+	waits   *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics with reg; a nil reg registers nothing, and
@@ -33,9 +38,15 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		bytes:   one("sluice_mongodb_snapshot_bytes_total", "BSON bytes that the snapshot has read."),
 		rereads: vec("sluice_mongodb_reread_documents_total", "Documents that were read again, by whether they were there.", "found"),
 		retries: vec("sluice_mongodb_snapshot_retries_total", "Reads of the snapshot that were tried again, by reason.", "reason"),
+		waits:   vec("sluice_mongodb_snapshot_wait_seconds_total", "Seconds that a reader of the snapshot was made to wait, by reason.", "reason"),
 	}
+	m.related = one("sluice_mongodb_related_documents_total", "Documents that were written again because one that they show has changed.")
+	m.owed = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "sluice_mongodb_related_queue_bytes", Help: "Bytes of the keys whose related documents have still to be written again.",
+	})
 	if reg != nil {
-		reg.MustRegister(m.events, m.reopens, m.held, m.copied, m.bytes, m.rereads, m.retries)
+		reg.MustRegister(m.related, m.owed)
+		reg.MustRegister(m.events, m.reopens, m.held, m.copied, m.bytes, m.rereads, m.retries, m.waits)
 	}
 	return m
 }
@@ -72,8 +83,28 @@ func (m *Metrics) reread(found, missing int) {
 	}
 }
 
+// Waited counts what a reader of the snapshot was made to wait; reason is one of
+// a small set.
+func (m *Metrics) Waited(reason string, d time.Duration) {
+	if m != nil && d > 0 {
+		m.waits.WithLabelValues(reason).Add(d.Seconds())
+	}
+}
+
 func (m *Metrics) retried(reason string) {
 	if m != nil {
 		m.retries.WithLabelValues(reason).Inc()
+	}
+}
+
+func (m *Metrics) relatedWritten(n int) {
+	if m != nil && n > 0 {
+		m.related.Add(float64(n))
+	}
+}
+
+func (m *Metrics) relatedQueue(bytes int) {
+	if m != nil && bytes != 0 {
+		m.owed.Add(float64(bytes))
 	}
 }

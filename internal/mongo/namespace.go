@@ -51,7 +51,10 @@ func (p pattern) plain() bool { return p.re == nil && p.coll != "" }
 // selection is what a flow follows, with the filters on content.
 type selection struct {
 	include, exclude []pattern
+	priority         []pattern
 	filters          []contentFilter
+	// watched are plain: their events come too, for related documents.
+	watched []pattern
 }
 
 type contentFilter struct {
@@ -68,6 +71,9 @@ func newSelection(o Options) (selection, error) {
 	if s.exclude, err = parsePatterns(o.Exclude); err != nil {
 		return s, err
 	}
+	if s.priority, err = parsePatterns(o.Snapshot.Priority); err != nil {
+		return s, err
+	}
 	for _, f := range o.Filters {
 		p, err := parsePattern(f.Pattern)
 		if err != nil {
@@ -80,7 +86,13 @@ func newSelection(o Options) (selection, error) {
 			s.filters = append(s.filters, contentFilter{p, f.Query})
 		}
 	}
-	for _, p := range s.include {
+	for _, r := range o.Related {
+		p := pattern{db: r.When.DB, coll: r.When.Coll}
+		if !slices.Contains(s.watched, p) && !slices.Contains(s.include, p) {
+			s.watched = append(s.watched, p)
+		}
+	}
+	for _, p := range s.seen() {
 		if p.plain() && reserved(flow.Namespace{DB: p.db, Coll: p.coll}) {
 			return s, configError(p.db+"."+p.coll, fmt.Errorf("a collection of the server's own, or of sluice, can't be followed"))
 		}
@@ -104,6 +116,14 @@ func parsePatterns(texts []string) ([]pattern, error) {
 func (s selection) follows(ns flow.Namespace) bool {
 	fits := func(p pattern) bool { return p.fits(ns) }
 	return !reserved(ns) && slices.ContainsFunc(s.include, fits) && !slices.ContainsFunc(s.exclude, fits)
+}
+
+// rank is the place of ns in the order of copies; lower ones go first.
+func (s selection) rank(ns flow.Namespace) int {
+	if i := slices.IndexFunc(s.priority, func(p pattern) bool { return p.fits(ns) }); i >= 0 {
+		return i
+	}
+	return len(s.priority)
 }
 
 // named tells whether ns was asked for by its own name, not by a wider pattern.

@@ -39,6 +39,14 @@ type Options struct {
 	// Filters hold queries for namespaces; the first pattern that fits counts.
 	Filters  []Filter
 	Snapshot SnapshotOptions
+	// Related says which documents show others. It must not go round in a circle.
+	Related []Relation
+	// RelatedBytes bounds the keys that one relation has still to see to; the
+	// stream is not read on while there is no room.
+	RelatedBytes int
+	// Before sets flow.Change.Before where the stream tells it: of inserts, and,
+	// with PreImages, of changes in collections that have changeStreamPreAndPostImages.
+	Before, PreImages bool
 	// HistoryLost is HistoryLostResync (the default) or HistoryLostStop.
 	HistoryLost string
 	// Once ends the stream with io.EOF when everything was copied and the
@@ -69,6 +77,17 @@ type SnapshotOptions struct {
 	// ChunkBytes is about how much one reader takes at a time, BatchBytes about
 	// how much one reply holds.
 	ChunkBytes, BatchBytes int
+	// Priority holds patterns as Options.Namespaces does: what fits an earlier one
+	// is copied first, and what fits none last.
+	Priority []string
+	// MinHeadRoom is the share of the oplog's window, 0 to 1, below which the
+	// distance to its end lets the stream go first (rule S4); 0 never does.
+	MinHeadRoom float64
+	// AwaitSave: the copies never read more ahead of a saved position than a chunk
+	// for each reader, so somebody has to call Checkpoint, and saved, all the time.
+	AwaitSave bool
+	// Pacer may be nil, and paces nothing then.
+	Pacer Pacer
 	// Disabled: nothing is copied; only what changes from now on is followed.
 	Disabled bool
 }
@@ -82,7 +101,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Snapshot.ChunkBytes = DefaultChunkBytes
 	}
 	if o.Snapshot.BatchBytes <= 0 {
-		o.Snapshot.BatchBytes = DefaultBatchBytes
+		o.Snapshot.BatchBytes = max(min(DefaultBatchBytes, o.Snapshot.ChunkBytes/4), 1)
 	}
 	if o.HistoryLost == "" {
 		o.HistoryLost = HistoryLostResync

@@ -12,9 +12,13 @@ import (
 	"sluice/internal/flow"
 )
 
-// positionFormat is the newest format of a position that this program reads,
-// and the one that it writes.
+// positionFormat is the format of a position that is written, unless it holds
+// what older programs can't read.
 const positionFormat = 1
+
+// newestFormat is the newest format of a position that this program reads; see
+// relatedFormat.
+const newestFormat = relatedFormat
 
 // position is what a flow.Position holds: where the stream stands, and for
 // each namespace its generation and what is left to copy (rules S6, S12).
@@ -25,6 +29,8 @@ type position struct {
 	Namespaces map[string]nsState `json:"namespaces,omitempty"`
 	// Lost counts how often history was lost since everything was copied.
 	Lost int `json:"lost,omitempty"`
+	// Related holds what has still to be written again for changes that are passed.
+	Related []relatedState `json:"related,omitempty"`
 }
 
 // streamMark is a mark with the fingerprint of the stream that it comes from.
@@ -50,6 +56,13 @@ type copyState struct {
 	Begun  bool         `json:"begun,omitempty"`
 	Cut    bool         `json:"cut,omitempty"`
 	Chunks []chunkState `json:"chunks,omitempty"`
+	// For estimates only: documents as the server guessed them, of all chunks cut,
+	// of those settled as a whole; documents and bytes that were settled.
+	Estimated int64 `json:"estimated,omitempty"`
+	CutDocs   int64 `json:"cut_docs,omitempty"`
+	DoneDocs  int64 `json:"done_docs,omitempty"`
+	Settled   int64 `json:"settled,omitempty"`
+	Bytes     int64 `json:"bytes,omitempty"`
 }
 
 // chunkState is one chunk: from Min (inclusive) or the start, to Max
@@ -61,6 +74,9 @@ type chunkState struct {
 	Last value      `json:"last,omitempty"`
 	Tail bool       `json:"tail,omitempty"`
 	Pass *timestamp `json:"pass,omitempty"`
+	// Docs and Settled are for estimates: documents at the cut, and settled.
+	Docs    int64 `json:"docs,omitempty"`
+	Settled int64 `json:"settled,omitempty"`
 }
 
 // value is a BSON value: its type, then its bytes; nil is no value.
@@ -118,10 +134,10 @@ func parsePosition(p flow.Position) (*position, error) {
 	if err := json.Unmarshal([]byte(p), &head); err != nil {
 		return nil, badPosition(err)
 	}
-	if head.Format > positionFormat {
+	if head.Format > newestFormat {
 		return nil, &flow.Error{
 			Op: "read the saved position", Class: flow.Fatal,
-			Err:  fmt.Errorf("format %d, written by a newer sluice; this program knows up to %d", head.Format, positionFormat),
+			Err:  fmt.Errorf("format %d, written by a newer sluice; this program knows up to %d", head.Format, newestFormat),
 			Hint: "run the newer sluice again; or give this one another state, which copies everything again",
 		}
 	}

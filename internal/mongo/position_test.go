@@ -98,7 +98,7 @@ func TestPositionRefused(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-	f(`{"format":2}`, "newer sluice")
+	f(`{"format":3}`, "newer sluice")
 	f(`{"format":1}`, "neither token nor time")
 	f(`{"format":1,"stream":{"time":"x"}}`, "position")
 	f(`{"format":1,"stream":{"token":"AAAA","time":"5.6"}}`, "its token")

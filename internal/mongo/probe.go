@@ -32,23 +32,12 @@ func probe(ctx context.Context, client *mongo.Client, uri string) (capabilities,
 	if err := h.unfit(uri); err != nil {
 		return c, "", err
 	}
+	if err := h.foreign(uri); err != nil {
+		return c, "", err
+	}
 	c.sharded = h.mongos
-	raw, err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Raw()
-	if err != nil {
-		return c, "", fault("ask MongoDB for its version at", uri, err)
-	}
-	for i := range c.version {
-		v := raw.Lookup("versionArray", fmt.Sprint(i))
-		if n, ok := v.AsInt64OK(); ok {
-			c.version[i] = int32(n)
-		}
-	}
-	if !c.version.atLeast(4, 4) {
-		return c, "", &flow.Error{
-			Op: "use MongoDB at", Object: uri, Class: flow.Config,
-			Err:  fmt.Errorf("it is version %s", c.version),
-			Hint: "sluice needs MongoDB 4.4 or newer",
-		}
+	if c.version, err = askVersion(ctx, client, uri); err != nil {
+		return c, "", err
 	}
 	c.expanded = c.version.atLeast(6, 0)
 	id, err := identity(ctx, client, h)

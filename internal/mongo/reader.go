@@ -74,6 +74,9 @@ func (m *copies) toRead() (*nsCopy, *chunk, <-chan struct{}) {
 // the read that it is for.
 func (m *copies) readChunk(c *nsCopy, ch *chunk, pause *backoff) error {
 	last := ch.at
+	if err := m.mayRead(c.ctx); err != nil {
+		return err
+	}
 	if ch.max.Type != bson.TypeMinKey { // below it there is nothing
 		for more := true; more; {
 			var err error
@@ -85,6 +88,12 @@ func (m *copies) readChunk(c *nsCopy, ch *chunk, pause *backoff) error {
 				return err
 			}
 			pause.reset()
+			if !more {
+				break
+			}
+			if err := m.mayRead(c.ctx); err != nil {
+				return err
+			}
 		}
 	}
 	if ch.tail {
@@ -195,6 +204,9 @@ func (m *copies) readAt(c *nsCopy, ch *chunk, cmd bson.D, last *bson.RawValue, l
 	c.pass = later(c.pass, r.time)
 	docs := len(batch.Changes)
 	if docs > 0 {
+		l.bytes = int64(batch.Bytes)
+		m.inFlight += l.bytes
+		m.owedDocs, m.owedBytes = m.owedDocs+docs, m.owedBytes+l.bytes
 		c.read += int64(docs)
 		m.read += int64(docs)
 		size := float64(r.size) / float64(docs)
@@ -234,7 +246,7 @@ func (m *copies) lease(c *nsCopy) (at bson.Timestamp, l *lease, concern bson.D) 
 func (m *copies) release(l *lease) {
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()
-	delete(m.leases, l)
+	m.let(l)
 }
 
 // documents makes changes of a reply, without the document at last. n is how
@@ -281,11 +293,9 @@ func countElements(array []byte) int {
 
 // send gives a page to Read, or drops it when its copy was abandoned.
 func (m *copies) send(p page) error {
-	if m.limit != nil {
-		if err := m.limit.WaitN(p.copy.ctx, len(p.batch.Changes)); err != nil {
-			m.release(p.lease)
-			return err
-		}
+	if err := m.throttle(p.copy.ctx, len(p.batch.Changes)); err != nil {
+		m.release(p.lease)
+		return err
 	}
 	m.s.mu.Lock()
 	p.chunk.open++

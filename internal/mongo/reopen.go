@@ -35,7 +35,15 @@ func (st *stream) failed(ctx context.Context, err error) error {
 		return own
 	}
 	st.failures.all++
-	a := actionOf(err)
+	a, cure := actionOf(err), ""
+	if c, no := noStreams(err); no {
+		a, cure = unfit, c
+	}
+	if st.at.invalidate && notServed(err, "startAfter") {
+		// What comes after the end of a collection begins one tick later.
+		st.at = mark{time: bson.Timestamp{T: st.at.time.T, I: st.at.time.I + 1}, passed: st.at.time}
+		return st.pass(reopenFew, err)
+	}
 	if code, _ := codeOf(err); code == 260 && st.at.invalidate {
 		// The driver resumed by itself after an invalidate; startAfter works.
 		a = reopen
@@ -52,7 +60,9 @@ func (st *stream) failed(ctx context.Context, err error) error {
 	case refused:
 		return st.s.denied(fault("open the change stream of", st.s.uri, err))
 	case unfit:
-		return fault("open the change stream of", st.s.uri, err)
+		e := fault("open the change stream of", st.s.uri, err)
+		e.Class, e.Hint = flow.Config, cure
+		return e
 	}
 	e := fault("resume the change stream of", st.s.uri, err)
 	e.Class = flow.Fatal

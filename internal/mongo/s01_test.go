@@ -31,7 +31,7 @@ func newScripted(t *testing.T, docs ...any) *scriptmongo.Server {
 // openScripted opens a source of a.c that is closed with the test.
 func openScripted(t *testing.T, srv *scriptmongo.Server, o Options) *Source {
 	t.Helper()
-	o.URI, o.Namespaces = srv.URI(), []string{"a.c"}
+	o.URI, o.Namespaces = srv.URI(), append([]string{"a.c"}, o.Namespaces...)
 	s, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

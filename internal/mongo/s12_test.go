@@ -23,6 +23,9 @@ func bareSource(t *testing.T, o Options) *Source {
 		t.Fatal(err)
 	}
 	s.scope = s.sel.scope(true)
+	if s.related, err = newRelations(s); err != nil {
+		t.Fatal(err)
+	}
 	s.ctx, s.cancel = context.WithCancel(t.Context())
 	t.Cleanup(s.cancel)
 	s.stream, s.copies = newStream(s), newCopies(s)

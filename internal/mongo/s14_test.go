@@ -104,3 +104,43 @@ func TestS14FilterIsInTheReads(t *testing.T) {
 		t.Errorf("the stream filters content: %s", p)
 	}
 }
+
+// What a document was is told where it is known for sure: of an insert that it was
+// not there, of others what the pre-image says.
+func TestS14BeforeIsToldWhereItIsKnown(t *testing.T) {
+	f := func(want string, e scriptmongo.Event, o Options) {
+		t.Helper()
+		s := bareSource(t, o)
+		s.stream.know(scriptedNS, "")
+		items := sortEvents(t, s, e)
+		got := "unknown"
+		if b := items[0].batch.Changes[0].Before; b != nil {
+			got = "known"
+			for _, doc := range b.Docs {
+				got += " " + doc.String()
+			}
+		}
+		if got != want {
+			t.Errorf("%s %s, want %s", e.Op, got, want)
+		}
+	}
+	pre := func(e scriptmongo.Event) scriptmongo.Event {
+		e.Extra = append(e.Extra, bson.E{Key: "fullDocumentBeforeChange", Value: bson.D{{Key: "m", Value: "01"}}})
+		return e
+	}
+	on, off := Options{Before: true}, Options{}
+	insert, update := scriptmongo.Insert("a.c", tick(1), withID(1)), scriptmongo.Update("a.c", tick(1), 1, bson.D{})
+	f("known", insert, on)
+	f("unknown", insert, off)
+	f("unknown", update, on)
+	f(`known {"m": "01"}`, pre(update), on)
+	f(`known {"m": "01"}`, pre(scriptmongo.Delete("a.c", tick(1), 1)), on)
+	f("unknown", pre(update), off)
+	null := update
+	null.Extra = append(null.Extra, bson.E{Key: "fullDocumentBeforeChange", Value: nil})
+	f("unknown", null, on)
+	f("unknown", scriptmongo.Event{Op: "insert", NS: "a.c", Time: tick(1), Key: withID(1)}, on) // came without its document
+	sharded := pre(update)
+	sharded.Key = bson.D{{Key: "_id", Value: 1}, {Key: "shard", Value: 2}}
+	f("unknown", sharded, on)
+}

@@ -38,10 +38,10 @@ func alwaysOn() bson.A { return bson.A{"rename", "dropDatabase", "invalidate"} }
 // scope returns the narrowest stream that covers s.
 func (s selection) scope(expanded bool) scope {
 	sc := scope{level: levelDeployment, expanded: expanded}
-	dbs := s.databases()
+	dbs, all := s.databases(), s.seen()
 	switch {
-	case len(dbs) == 1 && len(s.include) == 1 && s.include[0].plain():
-		sc.level, sc.db, sc.coll = levelCollection, dbs[0], s.include[0].coll
+	case len(dbs) == 1 && len(all) == 1 && all[0].plain():
+		sc.level, sc.db, sc.coll = levelCollection, dbs[0], all[0].coll
 		return sc
 	case len(dbs) == 1:
 		sc.level, sc.db = levelDatabase, dbs[0]
@@ -53,11 +53,14 @@ func (s selection) scope(expanded bool) scope {
 	return sc
 }
 
+// seen returns the patterns of all whose events are to come.
+func (s selection) seen() []pattern { return slices.Concat(s.include, s.watched) }
+
 // databases returns the databases that plain patterns name, sorted; nil if an
 // expression may reach any.
 func (s selection) databases() []string {
 	var dbs []string
-	for _, p := range s.include {
+	for _, p := range s.seen() {
 		if p.re != nil {
 			return nil
 		}
@@ -80,7 +83,7 @@ func (s selection) conditions(lv level) (conds bson.A, all bool) {
 		conds = append(conds, c)
 	}
 	var exprs []string
-	for _, p := range s.include {
+	for _, p := range s.seen() {
 		if p.re == nil {
 			continue
 		}
@@ -101,7 +104,7 @@ func (s selection) conditions(lv level) (conds bson.A, all bool) {
 
 func (s selection) namedDatabases() []string {
 	var dbs []string
-	for _, p := range s.include {
+	for _, p := range s.seen() {
 		if p.re == nil {
 			dbs = append(dbs, p.db)
 		}
@@ -113,7 +116,7 @@ func (s selection) namedDatabases() []string {
 // dbCondition is the condition on ns.coll inside one database.
 func (s selection) dbCondition(db string) (c bson.D, whole bool) {
 	var names, without []string
-	for _, p := range s.include {
+	for _, p := range s.seen() {
 		if p.re == nil && p.db == db {
 			whole = whole || p.coll == ""
 			names = append(names, p.coll)
@@ -124,7 +127,7 @@ func (s selection) dbCondition(db string) (c bson.D, whole bool) {
 		return bson.D{{Key: "ns.coll", Value: bson.D{{Key: "$in", Value: slices.Compact(names)}}}}, false
 	}
 	for _, p := range s.exclude {
-		if p.plain() && p.db == db {
+		if p.plain() && p.db == db && !slices.Contains(s.watched, p) {
 			without = append(without, p.coll)
 		}
 	}

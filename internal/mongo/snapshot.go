@@ -30,16 +30,34 @@ type copies struct {
 	paused  map[flow.Namespace]bool
 	pauses  atomic.Int64
 	err     error // for the next Read
+	// yielding says why the stream goes first (rule S4); "" if it does not.
+	yielding string
+	// inFlight counts the bytes that were read and not acked, unsaved those that
+	// were settled since the position was last saved; due asks for that.
+	inFlight, unsaved int64
+	due               chan struct{}
+	// owedDocs and owedBytes were read since the pacer was last told.
+	owedDocs  int
+	owedBytes int64
+	pacing    int // readers that wait for the rate
+	// speed is in bytes; ended is what copies that have ended did since it was
+	// last measured.
+	speed speed
+	ended float64
 	// read and settled count documents of all copies of this run.
 	read, settled int64
 }
 
 // lease is a read at a cluster time, from before the time was chosen until its
 // batch is acked (rule S5).
-type lease struct{ low bson.Timestamp }
+type lease struct {
+	low   bson.Timestamp
+	bytes int64 // of its batch
+}
 
 func newCopies(s *Source) *copies {
 	m := &copies{s: s, out: make(chan page), handed: map[flow.Namespace]int{}, leases: map[*lease]struct{}{}}
+	m.due = make(chan struct{}, 1)
 	m.repairs, m.paused = map[*nsCopy]struct{}{}, map[flow.Namespace]bool{}
 	if r := s.opts.Snapshot.Rate; r > 0 {
 		m.limit = rate.NewLimiter(rate.Limit(r), m.maxDocs()+1)
@@ -58,7 +76,7 @@ func (m *copies) start() {
 // schedule adds a copy of ns, in place of one that is under way; mu is held.
 func (m *copies) schedule(ns flow.Namespace, ghosts bool) {
 	m.drop(ns)
-	m.order = append(m.order, m.newCopy(ns, ghosts))
+	m.enqueue(m.newCopy(ns, ghosts))
 	m.s.poke()
 }
 
@@ -68,12 +86,24 @@ func (m *copies) restore(ns flow.Namespace, st *copyState) error {
 	if err := c.takeOver(st); err != nil {
 		return err
 	}
-	m.order = append(m.order, c)
+	m.enqueue(c)
 	return nil
 }
 
+// enqueue puts c into its place: behind all that are to be copied before it, or
+// as soon, and with its like before those that have not begun if it has; mu is held.
+func (m *copies) enqueue(c *nsCopy) {
+	i := slices.IndexFunc(m.order, func(o *nsCopy) bool {
+		return o.rank > c.rank || o.rank == c.rank && c.begun && !o.begun
+	})
+	if i < 0 {
+		i = len(m.order)
+	}
+	m.order = slices.Insert(m.order, i, c)
+}
+
 func (m *copies) newCopy(ns flow.Namespace, ghosts bool) *nsCopy {
-	c := &nsCopy{ns: ns, ghosts: ghosts, filter: m.s.sel.filter(ns), estimated: -1, majority: !m.s.caps.snapshot, held: m.paused[ns]}
+	c := &nsCopy{ns: ns, ghosts: ghosts, rank: m.s.sel.rank(ns), filter: m.s.sel.filter(ns), estimated: -1, majority: !m.s.caps.snapshot, held: m.paused[ns]}
 	c.ctx, c.cancel = context.WithCancel(m.s.ctx)
 	for _, known := range m.s.collections {
 		if known.NS == ns {
@@ -221,22 +251,22 @@ func (m *copies) poll() (flow.Batch, flow.Ack, <-chan struct{}, error) {
 // nextControl returns a copy that begins or ends now. A few may begin ahead of
 // the readers, so that these do not wait for an index to be made.
 func (m *copies) nextControl() *nsCopy {
-	busy := 0
 	for _, c := range m.order {
 		if c.complete() {
 			return c
 		}
-		if c.phase == phaseBeginning || c.phase == phaseCopying && !c.cut {
-			busy++
-		}
 	}
-	if busy > m.s.opts.Snapshot.Parallel {
-		return nil
-	}
+	busy := 0 // of those that go before
 	for _, c := range m.order {
+		if busy > m.s.opts.Snapshot.Parallel {
+			return nil
+		}
 		// Not before all that was handed out of an earlier copy of it is settled.
 		if c.phase == phaseWaiting && !c.held && m.handed[c.ns] == 0 {
 			return c
+		}
+		if c.phase == phaseBeginning || c.phase == phaseCopying && !c.cut {
+			busy++
 		}
 	}
 	return nil
@@ -274,6 +304,7 @@ func (m *copies) control(c *nsCopy) (flow.Batch, flow.Ack) {
 // finish ends a copy that is complete; mu is held.
 func (m *copies) finish(c *nsCopy) {
 	m.s.endTime = later(m.s.endTime, c.pass)
+	m.ended += c.progressed()
 	m.order = slices.DeleteFunc(m.order, func(o *nsCopy) bool { return o == c })
 	c.cancel()
 	if len(m.order) == 0 {
@@ -294,23 +325,26 @@ func (m *copies) hand(p page) flow.Ack {
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()
 	if p.copy.dead {
-		delete(m.leases, p.lease)
+		m.let(p.lease)
 		return nil
 	}
 	m.handed[p.copy.ns]++
-	docs := int64(len(p.batch.Changes))
+	docs, bytes := int64(len(p.batch.Changes)), int64(p.batch.Bytes)
 	return func(_ context.Context, err error) error {
 		m.s.mu.Lock()
 		defer m.s.mu.Unlock()
 		m.acked(p.copy.ns)
-		delete(m.leases, p.lease)
+		m.let(p.lease)
 		p.chunk.open--
 		if err != nil {
 			p.chunk.failed = true
 		} else {
 			p.settle()
 			p.copy.settled += docs
+			p.copy.bytes += bytes
+			p.chunk.settled += docs
 			m.settled += docs
+			m.keepSafe(bytes)
 			p.copy.settleIfDone(p.chunk)
 			p.copy.sweep(m.s.settledPassed())
 		}
@@ -338,7 +372,7 @@ func (s *Source) finished(passed bson.Timestamp) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.copies.order) > 0 || passed.Before(s.endTime) {
+	if len(s.copies.order) > 0 || passed.Before(s.endTime) || s.related.open() {
 		return false
 	}
 	// Only now the copies end too: an event might have asked for another.

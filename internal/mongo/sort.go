@@ -20,6 +20,8 @@ type sorter struct {
 	rest    int // events not yet looked at: how many changes may still come
 	last    *event
 	sharded bool // a change has a key beyond _id
+	owed    []owing
+	owing   int // how many of owed there were
 	ops     [flow.OpSkip + 1]int
 	ignored int
 }
@@ -77,6 +79,9 @@ func (so *sorter) one(e *event) error {
 // write appends a change.
 func (so *sorter) write(e *event) error {
 	t := so.st.target(e.ns)
+	if err := so.owe(t, e); err != nil {
+		return err
+	}
 	if !t.followed || so.st.s.passOver(t.ns, e.time) {
 		so.ignored++
 		return nil
@@ -104,6 +109,9 @@ func (so *sorter) write(e *event) error {
 		c.Op = flow.OpReread
 	default:
 		c.Op, c.Doc = flow.OpWrite, e.doc
+	}
+	if so.st.s.opts.Before {
+		c.Before = beforeOf(e, key)
 	}
 	if so.changes == nil {
 		so.changes = make([]flow.Change, 0, so.rest)
@@ -138,6 +146,7 @@ func (st *stream) target(ns bson.Raw) *target {
 	}
 	t.followed = t.ns.Coll != "" && st.s.sel.follows(t.ns)
 	t.filtered = st.s.sel.filter(t.ns) != nil
+	t.related = st.s.related.when[t.ns]
 	if len(st.names) >= maxNames {
 		clear(st.names)
 	}
@@ -164,8 +173,12 @@ func (so *sorter) flush(m mark) {
 	if so.sharded {
 		settleMoves(so.changes)
 	}
-	so.st.queue = append(so.st.queue, item{batch: b, mark: m})
-	so.changes, so.bytes, so.sharded = nil, 0, false
+	it := item{batch: b, mark: m}
+	if len(so.owed) > 0 {
+		it.before = so.st.s.related.admit(so.owed)
+	}
+	so.st.queue = append(so.st.queue, it)
+	so.changes, so.bytes, so.sharded, so.owed = nil, 0, false, nil
 }
 
 // count tells the metrics what the events became.
@@ -175,6 +188,7 @@ func (so *sorter) count() {
 		m.event(flow.Op(op).String(), n)
 	}
 	m.event("ignored", so.ignored)
+	m.event("related", so.owing)
 }
 
 // settleMoves finds keys that one transaction deleted and wrote under
@@ -221,6 +235,7 @@ func settleMovesAt(changes []flow.Change) {
 		c := &changes[i]
 		if g := groups[name(c)]; g.deletes && g.other {
 			c.Op, c.Doc, c.Key, c.MissingIsDelete = flow.OpReread, nil, nil, true
+			c.Before = nil
 		}
 	}
 }

@@ -36,8 +36,9 @@ type Source struct {
 	// rereads counts queries.
 	rereads atomic.Int64
 
-	stream *stream
-	copies *copies
+	stream  *stream
+	copies  *copies
+	related *relations
 
 	// mu guards what the stream, the copies and Position share; it is held for
 	// moments only, never during a call to the server.
@@ -60,6 +61,8 @@ type Source struct {
 	endTime    bson.Timestamp
 	over       bool
 	oplogFirst bson.Timestamp
+	// oplogFull: the server removes the oldest entries already.
+	oplogFull bool
 }
 
 // Resync asks for a copy of a namespace at Start, whatever its position says.
@@ -80,6 +83,9 @@ func Open(ctx context.Context, o Options) (*Source, error) {
 	}
 	s := &Source{opts: o, log: o.Logger, uri: redact(o.URI), changed: make(chan struct{}), bound: map[flow.Namespace]string{}}
 	if s.sel, err = newSelection(o); err != nil {
+		return nil, err
+	}
+	if s.related, err = newRelations(s); err != nil {
 		return nil, err
 	}
 	if s.prefs.copies, err = o.Snapshot.readPref(); err != nil {
@@ -111,6 +117,9 @@ func (s *Source) examine(ctx context.Context) error {
 	}
 	s.scope = s.sel.scope(s.caps.expanded)
 	if s.collections, err = s.discover(ctx); err != nil {
+		return err
+	}
+	if err := s.related.examine(ctx); err != nil {
 		return err
 	}
 	return s.probeSnapshot(ctx)
@@ -153,6 +162,7 @@ func (s *Source) Close(ctx context.Context) error {
 		defer close(ended)
 		s.wg.Wait()
 		s.stream.close(context.WithoutCancel(ctx))
+		s.related.close()
 	}()
 	var err error
 	select {
@@ -217,6 +227,7 @@ func (s *Source) positionLocked() flow.Position {
 	for ns, uuid := range s.bound {
 		p.Namespaces[ns.String()] = nsState{UUID: uuid, Copy: s.copies.state(ns)}
 	}
+	s.related.state(&p)
 	return p.encode()
 }
 

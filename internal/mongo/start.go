@@ -3,6 +3,8 @@ package mongo
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"sluice/internal/flow"
 )
@@ -45,6 +47,7 @@ func (s *Source) Start(ctx context.Context, pos flow.Position, resync []Resync) 
 		return err
 	}
 	s.copies.start()
+	s.related.start()
 	s.wg.Go(s.heartbeat)
 	return nil
 }
@@ -69,6 +72,9 @@ func (s *Source) plan(saved *position, resync []Resync) error {
 	}
 	if saved != nil {
 		if err := s.takeOver(saved, ghosts); err != nil {
+			return err
+		}
+		if err := s.related.restore(saved); err != nil {
 			return err
 		}
 	}
@@ -99,7 +105,8 @@ func (s *Source) plan(saved *position, resync []Resync) error {
 
 // takeOver restores what a position says of namespaces that are still followed.
 func (s *Source) takeOver(saved *position, again map[flow.Namespace]bool) error {
-	for name, st := range saved.Namespaces {
+	for _, name := range slices.Sorted(maps.Keys(saved.Namespaces)) {
+		st := saved.Namespaces[name]
 		ns, ok := flow.ParseNamespace(name)
 		if !ok || !s.sel.follows(ns) {
 			s.log.Warn("namespace is no longer followed; what is in the index stays as it is", slog.String(flow.LogNS, name))

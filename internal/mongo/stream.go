@@ -73,6 +73,8 @@ type target struct {
 	ns       flow.Namespace
 	followed bool
 	filtered bool
+	// related are the relations by which others show documents of it.
+	related []*relation
 }
 
 func newStream(s *Source) *stream {
@@ -120,6 +122,7 @@ func (st *stream) open(ctx context.Context) error {
 	if st.s.scope.expanded {
 		o.SetShowExpandedEvents(true)
 	}
+	st.askBefore(o)
 	now := st.at.token == nil && st.at.time.IsZero()
 	switch {
 	case st.at.token != nil && st.at.invalidate:
@@ -143,7 +146,8 @@ func (st *stream) open(ctx context.Context) error {
 	if !ok {
 		return &flow.Error{
 			Op: "open the change stream of", Object: st.s.uri, Class: flow.Config,
-			Err: errBSON, Hint: "the server gives no resume token that sluice can read",
+			Err: errBSON, Hint: "the server gives no resume token that sluice can read, as services do that only speak MongoDB's protocol, Amazon DocumentDB among them; " +
+				"without the time in it nothing joins the copy to the stream",
 		}
 	}
 	st.at = m

@@ -11,6 +11,9 @@ import (
 // the start whenever it was interrupted. What was written before is written
 // again with a newer version.
 func (m *copies) readView(c *nsCopy, ch *chunk) error {
+	if err := m.mayRead(c.ctx); err != nil {
+		return err
+	}
 	if _, err := m.s.serverTime(c.ctx); err != nil {
 		return err
 	}
@@ -50,6 +53,9 @@ func (m *copies) readView(c *nsCopy, ch *chunk) error {
 			return err
 		}
 		b.Changes, b.Bytes = nil, 0
+		if err := m.mayRead(c.ctx); err != nil {
+			return err
+		}
 	}
 	if err := cur.Err(); err != nil {
 		return err
@@ -64,9 +70,11 @@ func (m *copies) readView(c *nsCopy, ch *chunk) error {
 
 // sendView sends one batch of a view, with a lease of its own.
 func (m *copies) sendView(c *nsCopy, ch *chunk, b flow.Batch, at bson.Timestamp) error {
-	l := &lease{low: at}
+	l := &lease{low: at, bytes: int64(b.Bytes)}
 	m.s.mu.Lock()
 	m.leases[l] = struct{}{}
+	m.inFlight += l.bytes
+	m.owedDocs, m.owedBytes = m.owedDocs+len(b.Changes), m.owedBytes+l.bytes
 	c.read += int64(len(b.Changes))
 	m.read += int64(len(b.Changes))
 	m.s.mu.Unlock()

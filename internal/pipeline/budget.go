@@ -4,9 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 
-	"golang.org/x/sync/semaphore"
-
 	"sluice/internal/flow"
+	"sluice/internal/quota"
 )
 
 // origin tells the two sources of a pump apart.
@@ -36,24 +35,35 @@ func cost(b *flow.Batch) int64 { return int64(b.Bytes) + changeCost*int64(len(b.
 // the other one. Who holds bytes never waits for more of them, so what is held
 // is always let go in the end, and waiters are served in order.
 type budget struct {
-	total *semaphore.Weighted
-	share [2]*semaphore.Weighted
-	limit int64
+	total *quota.Quota
+	share [2]*quota.Quota
 	used  [2]atomic.Int64
 }
 
 func newBudget(bytes int64) *budget {
-	b := &budget{total: semaphore.NewWeighted(bytes), limit: bytes - bytes/4}
+	b := &budget{total: quota.New(bytes)}
 	for i := range b.share {
-		b.share[i] = semaphore.NewWeighted(b.limit)
+		b.share[i] = quota.New(shareOf(bytes))
 	}
 	return b
+}
+
+// shareOf is what each origin may hold of a budget.
+func shareOf(bytes int64) int64 { return bytes - bytes/4 }
+
+// resize changes the budget. Of a smaller one, what is held beyond it is let go
+// as it settles, and nothing is read until then.
+func (b *budget) resize(bytes int64) {
+	for i := range b.share {
+		b.share[i].Resize(shareOf(bytes))
+	}
+	b.total.Resize(bytes)
 }
 
 // acquire waits until n bytes are free for o and returns how many were taken:
 // a batch larger than the whole share takes all of it.
 func (b *budget) acquire(ctx context.Context, o origin, n int64) (int64, error) {
-	n = min(n, b.limit)
+	n = min(n, b.share[o].Size())
 	if err := b.share[o].Acquire(ctx, n); err != nil {
 		return 0, err
 	}

@@ -35,7 +35,9 @@ type delivery struct {
 	tally   *tally
 	slot    *slot
 	// guard looks at the changes just before each send (rule S5); may be nil.
-	guard func([]flow.Change)
+	guard  func([]flow.Change)
+	claims *claims
+	hash   *hasher
 	// repair: the batch at hand is a repair.
 	repair bool
 	// docSize is the recent size of documents that were read again.
@@ -51,6 +53,11 @@ type delivery struct {
 func (d *delivery) run(ctx context.Context, b flow.Batch) error {
 	defer d.forget()
 	d.repair = b.Repair
+	release, err := d.claims.take(ctx, b.Changes, d.hash)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := d.readAgain(ctx, &b); err != nil {
 		return err
 	}

@@ -73,6 +73,9 @@ func (f *folder) grow() {
 // there, or marked, so it makes a difference what was there before).
 func combined(old, c *flow.Change) flow.Change {
 	m := *c
+	if m.Before = nil; old.Before != nil {
+		m.Before = old.Before.With(c.Before)
+	}
 	if c.Op == flow.OpWrite {
 		return m // nothing is left to be known
 	}

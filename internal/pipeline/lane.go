@@ -193,6 +193,7 @@ func (l *lane) takeAgain(it *item, old *flow.Change) bool {
 		}
 		l.share(it.f)
 		l.delivery.tally.add(it.c, folded)
+		old.Before = old.Before.With(it.c.Before)
 		return true
 	}
 	c := combined(old, it.c)

@@ -50,6 +50,11 @@ type Options struct {
 	// just before it is written, and may turn writes into deletes (rule S14). It
 	// does no I/O. Called from several goroutines. May be nil.
 	Shape flow.Stage
+	// Places: documents may move from one place in the search engine to another
+	// (rule S14). Then a key is never in two writes at one time, and a snapshot
+	// document that the stream has overtaken comes as a delete at its own
+	// version, with Left: it takes away what lies elsewhere and is older.
+	Places bool
 	// Attributor tells an archive's deletes from users'. May be nil: then all
 	// are users'.
 	Attributor Attributor

@@ -19,6 +19,7 @@ type Pump struct {
 	ledger  *ledger
 	watch   *watch
 	tombs   *tombstones
+	claims  *claims
 	breaker *breaker
 	retry   retrier
 	metrics *Metrics
@@ -39,9 +40,16 @@ func New(o Options) *Pump {
 		breaker: newBreaker(),
 		metrics: o.Metrics,
 	}
+	if o.Places {
+		p.claims = newClaims()
+		p.tombs.places = true
+	}
 	p.retry = retrier{log: newErrlog(o.Logger), watch: p.watch, metrics: o.Metrics}
 	return p
 }
+
+// SetBudget changes Options.BudgetBytes; safe at any time, from any goroutine.
+func (p *Pump) SetBudget(bytes int64) { p.budget.resize(max(1, bytes)) }
 
 func (p *Pump) newDelivery() *delivery {
 	return &delivery{
@@ -53,6 +61,8 @@ func (p *Pump) newDelivery() *delivery {
 		retry:   p.retry,
 		tally:   newTally(p.ledger),
 		slot:    p.watch.slot(),
+		claims:  p.claims,
+		hash:    newHasher(p.seeds),
 		docSize: rereadGuess,
 	}
 }

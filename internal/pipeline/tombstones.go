@@ -15,11 +15,16 @@ const minSweep = 1024
 // flight (rule S5): the engine forgets the version of a deleted document after
 // a while, and a late document of a chunk would bring it back.
 //
+// Where documents move between places, writes are remembered too: the engine
+// keeps versions by place (rule S14).
+//
 // A delete is remembered before it is sent, and a snapshot document is checked
 // just before it is sent; if both are on their way at once, the engine still
 // knows both versions.
 type tombstones struct {
 	oldest func() (bson.Timestamp, bool)
+	// places: documents may move, so every change is remembered.
+	places bool
 	n      atomic.Int64
 	mu     sync.RWMutex
 	gone   map[key]int64
@@ -33,7 +38,10 @@ func newTombstones(oldest func() (bson.Timestamp, bool)) *tombstones {
 // remember puts down the deletes among changes that a chunk in flight may not
 // know of: those above the oldest read time.
 func (t *tombstones) remember(changes []flow.Change, h *hasher) {
-	first := firstDelete(changes)
+	first := 0
+	if !t.places {
+		first = firstDelete(changes)
+	}
 	if first < 0 || t.oldest == nil {
 		return
 	}
@@ -48,7 +56,7 @@ func (t *tombstones) remember(changes []flow.Change, h *hasher) {
 	}
 	for i := first; i < len(changes); i++ {
 		c := &changes[i]
-		if c.Op != flow.OpDelete || c.Version <= floor {
+		if c.Op != flow.OpDelete && !t.places || c.Version <= floor {
 			continue
 		}
 		k := h.of(c)
@@ -62,8 +70,8 @@ func (t *tombstones) remember(changes []flow.Change, h *hasher) {
 	t.n.Store(int64(len(t.gone)))
 }
 
-// filter turns the writes among changes whose document was deleted later into
-// OpSkip.
+// filter turns the writes among changes whose document was deleted later (with
+// places: changed later) into OpSkip (into deletes that are as old as they are).
 func (t *tombstones) filter(changes []flow.Change, h *hasher) {
 	if t.n.Load() == 0 {
 		return
@@ -77,6 +85,9 @@ func (t *tombstones) filter(changes []flow.Change, h *hasher) {
 		}
 		if v, ok := t.gone[h.of(c)]; ok && c.Version < v {
 			c.Op = flow.OpSkip
+			if t.places {
+				c.Op, c.Doc, c.Left = flow.OpDelete, nil, true
+			}
 		}
 	}
 }

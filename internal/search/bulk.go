@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -65,6 +66,10 @@ func (w *writer) send(ctx context.Context, from, to int) error {
 	size := w.end(to-1) - w.items[from].start
 	switch {
 	case errors.Is(err, errAnswerTooLarge) && to-from > 1:
+		return w.halves(ctx, from, to)
+	case (errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)) && to-from > 1:
+		// A body that is too large may be answered while it is still sent, and the
+		// answer lost with the connection. Anything else fails again at once.
 		return w.halves(ctx, from, to)
 	case err != nil:
 		w.sink.limiter.failed(started)
@@ -126,6 +131,9 @@ func (w *writer) bulkPath() string {
 	path := "/" + url.PathEscape(w.path.name) + "/_bulk?" + bulkFilter + "&timeout=" + seconds(w.sink.client.timeout/2)
 	if w.path.alias {
 		path += "&require_alias=true"
+	}
+	if p := w.sink.client.opts.Pipeline; p != "" {
+		path += "&pipeline=" + url.QueryEscape(p)
 	}
 	return path
 }

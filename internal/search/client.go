@@ -16,6 +16,7 @@ type Client struct {
 	nodes         *nodes
 	http          *http.Client
 	authorization string
+	signer        *signer // nil: requests are not signed
 	timeout       time.Duration
 	log           *slog.Logger
 	metrics       *Metrics
@@ -34,6 +35,13 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		return nil, &flow.Error{Op: "open search", Class: flow.Config, Err: err, Hint: "check search.urls"}
 	}
 	o.Auth = Auth{}
+	if err := refuseServerless(o.URLs); err != nil {
+		return nil, err
+	}
+	sign, err := newSigner(ctx, o.AWS)
+	if err != nil {
+		return nil, err
+	}
 	transport := o.Transport
 	if transport == nil {
 		if transport, err = newTransport(o); err != nil {
@@ -41,7 +49,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		}
 	}
 	c := &Client{
-		opts: o, nodes: ns, authorization: authorization(auth), timeout: o.Timeout, log: o.Logger, metrics: o.Metrics,
+		opts: o, nodes: ns, authorization: authorization(auth), signer: sign, timeout: o.Timeout, log: o.Logger, metrics: o.Metrics,
 		http: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		}},

@@ -19,9 +19,15 @@ const bulkRefresh = 30 * time.Second
 // Apply does what a control asks of the index; applying one twice is harmless.
 // Everything before it must be settled, and nothing of the namespace in flight.
 func (s *Sink) Apply(ctx context.Context, c flow.Control) error {
+	if s.places != nil {
+		return s.applyPlaced(ctx, c)
+	}
 	switch c.Kind {
 	case flow.ControlDropped:
-		return s.dropped(ctx, c)
+		if err := s.dropped(ctx, c); err != nil {
+			return err
+		}
+		return s.Restore(ctx, c.NS) // a copy that was under way has no end
 	case flow.ControlCreated, flow.ControlReplaced:
 		return s.Prepare(ctx, c.NS)
 	case flow.ControlSnapshotBegin:
@@ -71,8 +77,9 @@ func (s *Sink) slowRefresh(ctx context.Context, ns flow.Namespace) error {
 	return err
 }
 
-// Restore puts the refresh interval back that a snapshot has changed, if it is
-// still changed: after a crash, a flow that no longer copies calls it.
+// Restore puts the refresh interval back that a snapshot has changed, unless
+// somebody else has changed it since: at the end of a snapshot, and when the flow
+// starts, for what is not copied now, because a copy may have been killed.
 func (s *Sink) Restore(ctx context.Context, ns flow.Namespace) error {
 	unlock, err := s.lock(ctx)
 	if err != nil {
@@ -83,8 +90,10 @@ func (s *Sink) Restore(ctx context.Context, ns flow.Namespace) error {
 	if err != nil || x == nil || m.RefreshInterval == nil {
 		return err
 	}
-	if err := s.client.putRefresh(ctx, x.name, *m.RefreshInterval); err != nil && apiErrorOf(err).Status != http.StatusForbidden {
-		return err
+	if x.setting("index.refresh_interval") == seconds(bulkRefresh) {
+		if err := s.client.putRefresh(ctx, x.name, *m.RefreshInterval); err != nil && apiErrorOf(err).Status != http.StatusForbidden {
+			return err
+		}
 	}
 	m.RefreshInterval = nil
 	return s.client.putMeta(ctx, x, m)
@@ -94,7 +103,7 @@ func (s *Sink) Restore(ctx context.Context, ns flow.Namespace) error {
 // no index, or none of ours.
 func (s *Sink) ours(ctx context.Context, ns flow.Namespace) (*indexInfo, *meta, error) {
 	r, err := s.route(ns)
-	if err != nil {
+	if err != nil || s.places != nil && s.places.Prefix != nil {
 		return nil, nil, err
 	}
 	x, _, err := s.client.lookup(ctx, r.Index)

@@ -65,8 +65,16 @@ func TestSnapshotRefreshesSeldom(t *testing.T) {
 	f(aliasOf("orders", ourMeta+`,"refresh_interval":"1s"`), flow.ControlSnapshotBegin)
 
 	f(plain, flow.ControlSnapshotDone, refresh)
-	f(aliasOf("orders", ourMeta+`,"refresh_interval":"1s"`), flow.ControlSnapshotDone, settings(`"1s"`), mapping(ourMeta), refresh)
-	f(aliasOf("orders", ourMeta+`,"refresh_interval":""`), flow.ControlSnapshotDone, settings(`null`), mapping(ourMeta), refresh)
+	changed := func(was string) string {
+		return withSetting(aliasOf("orders", ourMeta+`,"refresh_interval":"`+was+`"`), "index.refresh_interval", "30s")
+	}
+	f(changed("1s"), flow.ControlSnapshotDone, settings(`"1s"`), mapping(ourMeta), refresh)
+	f(changed(""), flow.ControlSnapshotDone, settings(`null`), mapping(ourMeta), refresh)
+	// A dropped collection's copy never gets to its end.
+	f(changed("1s"), flow.ControlDropped, settings(`"1s"`), mapping(ourMeta))
+	// What a user has set meanwhile stays.
+	f(withSetting(aliasOf("orders", ourMeta+`,"refresh_interval":"1s"`), "index.refresh_interval", "5s"), flow.ControlSnapshotDone, mapping(ourMeta), refresh)
+	f(aliasOf("orders", ourMeta+`,"refresh_interval":"1s"`), flow.ControlSnapshotDone, mapping(ourMeta), refresh)
 	f(plain, flow.ControlCreated)
 	f(plain, flow.ControlReplaced)
 }

@@ -154,10 +154,17 @@ func (s *Sink) createMappings(ns flow.Namespace, r *Route) (map[string]json.RawM
 	if err := declareArchived(properties, r); err != nil {
 		return nil, err
 	}
+	places := ""
+	if s.places != nil {
+		places = s.places.textOf(r)
+		for _, name := range []string{nsField, idField} {
+			properties[name] = json.RawMessage(`{"type":"keyword","doc_values":false}`)
+		}
+	}
 	o := &s.client.opts
 	all, err := withMeta(others, &meta{
 		Format: metaFormat, Scheme: schemeNative, Flow: o.Flow, Source: o.Source,
-		Namespaces: []string{ns.String()}, Created: true,
+		Namespaces: []string{ns.String()}, Created: true, Places: places,
 	})
 	if err != nil {
 		return nil, err

@@ -91,7 +91,12 @@ func (s *Sink) deletePage(ctx context.Context, t *target, page []hit, version in
 	if err := w.send(ctx, 0, len(w.items)); err != nil {
 		return err
 	}
-	for _, v := range w.verdicts {
+	return judgeDeletes(t, w.verdicts)
+}
+
+// judgeDeletes is the error for deletes that are not all done.
+func judgeDeletes(t *target, verdicts []flow.Verdict) error {
+	for _, v := range verdicts {
 		switch v.Outcome {
 		case flow.Done, flow.Superseded:
 		case flow.Retry:

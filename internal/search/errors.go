@@ -136,6 +136,9 @@ func hintBlocked(e *apiError) string {
 
 // missingPrivilege names what a 403 says is missing.
 func missingPrivilege(reason string) string {
+	if cure := hintAWS(reason); cure != "" {
+		return cure
+	}
 	action := ""
 	for _, prefix := range []string{"indices:", "cluster:"} {
 		if i := strings.Index(reason, "["+prefix); i >= 0 {
@@ -181,10 +184,17 @@ func unreachable(base string, r *request, err error, timeout time.Duration) erro
 		f.Class, f.Hint = flow.Config, "the cluster speaks TLS here: write https:// in search.urls"
 	case strings.Contains(text, "x509: certificate signed by unknown authority"):
 		f.Class, f.Hint = flow.Config, "name the cluster's CA certificate in search.tls.ca_file"
+	case strings.Contains(text, "x509: certificate has expired"):
+		f.Class, f.Hint = flow.Config, "the certificate of the cluster is not valid at this time: have it renewed, and see that the clock of this machine is right; search.tls stays as it is"
+	case strings.Contains(text, "x509: certificate is valid for"), strings.Contains(text, "x509: cannot validate certificate for"),
+		strings.Contains(text, "x509: certificate is not valid for any names"):
+		f.Class, f.Hint = flow.Config, "the certificate of the cluster is for another host name: write one that it holds in search.urls"
 	case strings.Contains(text, "x509:"):
 		f.Class, f.Hint = flow.Config, "the certificate does not fit this URL: use a name and a time for which it is valid"
 	case strings.Contains(text, "tls: "):
 		f.Class, f.Hint = flow.Config, "the TLS handshake failed: if the cluster asks for a client certificate, name it in search.tls.cert_file and key_file"
+	case strings.HasPrefix(base, "https://") && (strings.HasSuffix(text, "EOF") || strings.Contains(text, "connection reset")):
+		f.Hint = "the connection was closed without an answer: if the cluster asks for a client certificate, name it in search.tls.cert_file and key_file"
 	case notSent(err):
 		f.Hint = "is the cluster up, and is this its address? Check search.urls, and what lies between"
 	case strings.HasPrefix(base, "http://") && strings.HasSuffix(text, "EOF"):

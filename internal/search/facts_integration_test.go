@@ -42,6 +42,7 @@ var facts = []struct {
 	{"Store", testStore},
 	{"DeadLetters", testDeadLetters},
 	{"Refusals", testRefusals},
+	{"Pipeline", testPipeline},
 }
 
 func TestFacts(t *testing.T) {

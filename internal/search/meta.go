@@ -26,6 +26,8 @@ type meta struct {
 	Namespaces []string `json:"namespaces"`
 	// Created: we made the index, so all in it came from us.
 	Created bool `json:"created,omitempty"`
+	// Places sums up the templates by which documents were placed; "" without any.
+	Places string `json:"places,omitempty"`
 	// RefreshInterval is what the setting was before a snapshot changed it, ""
 	// if it was not set; nil while nothing has to be put back.
 	RefreshInterval *string `json:"refresh_interval,omitempty"`

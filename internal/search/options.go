@@ -42,7 +42,9 @@ type Options struct {
 	// https, with an optional path. A user in a URL is used if Auth names none.
 	URLs []string
 	Auth Auth
-	TLS  TLS
+	// AWS signs every request; Auth is empty then.
+	AWS AWS
+	TLS TLS
 	// Gzip compresses what is sent and asks for compressed answers.
 	Gzip bool
 	// MaxInFlight bounds the bulk requests at one time; fewer while the engine
@@ -53,6 +55,9 @@ type Options struct {
 	BodyBytes int
 	// Timeout is that of one request.
 	Timeout time.Duration
+	// Pipeline is the ingest pipeline that documents go through; "" for none but
+	// that of the index.
+	Pipeline string
 	// Flow names the owner of the indexes; it is written to their _meta.
 	Flow string
 	// Source identifies the MongoDB deployment; "" is neither written nor compared.
@@ -60,6 +65,9 @@ type Options struct {
 	// Route says where the documents of a namespace go. Called from several
 	// goroutines, seldom.
 	Route func(flow.Namespace) (Route, error)
+	// Places says where documents lie if templates do; nil: under the index of
+	// their route, with their key as id. It must not change.
+	Places *Placement
 	// MaxVersion returns the version of the server's operationTime now: no
 	// version of ours can lie above it (rule S1). It must not lag: it is called
 	// on conflicts only. nil, or a result of 0, checks nothing.
@@ -145,6 +153,9 @@ type Target struct {
 	// Closed and ReadOnly tell why nothing can be written.
 	Closed   bool
 	ReadOnly bool
+	// Scattered: there are several, which come and go with the documents; Index is
+	// a pattern, and UUID the same as long as there is one.
+	Scattered bool
 }
 
 // withDefaults fills what was left zero.

@@ -55,6 +55,9 @@ func (s *Sink) entry(ns flow.Namespace) *entry {
 // does so by itself before the first document of a namespace; calling it again
 // costs nothing until the index was dropped. Errors are *flow.Error.
 func (s *Sink) Prepare(ctx context.Context, ns flow.Namespace) error {
+	if s.places != nil {
+		return s.preparePlaced(ctx, ns)
+	}
 	_, err := s.target(ctx, ns)
 	return err
 }
@@ -125,6 +128,9 @@ func (s *Sink) prepare(ctx context.Context, ns flow.Namespace, r Route) (*target
 func (s *Sink) claim(ctx context.Context, ns flow.Namespace, x *indexInfo) error {
 	o := &s.client.opts
 	m := x.meta()
+	if err := s.claimPlaces(ns, x, m); err != nil && (m == nil || m.isOurs(x.name, o)) {
+		return err
+	}
 	if m == nil {
 		m = &meta{Format: metaFormat, Scheme: schemeNative, Flow: o.Flow}
 	} else if err := m.check(x.name, o); err != nil {
@@ -147,6 +153,9 @@ func (s *Sink) Inspect(ctx context.Context, ns flow.Namespace) (Target, error) {
 	r, err := s.route(ns)
 	if err != nil {
 		return Target{}, err
+	}
+	if s.places != nil && s.places.Prefix != nil {
+		return s.inspectPlaced(ctx, ns)
 	}
 	x, _, err := s.client.lookup(ctx, r.Index)
 	if err != nil || x == nil {

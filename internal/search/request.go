@@ -91,6 +91,10 @@ func (c *Client) do(ctx context.Context, r *request, buf []byte) (*answer, error
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
+		var unsigned *flow.Error
+		if errors.As(err, &unsigned) { // no node is to blame
+			return nil, unsigned
+		}
 		if errors.Is(err, errAnswerTooLarge) {
 			return nil, unreachable(n.base, r, err, c.timeout)
 		}
@@ -126,6 +130,11 @@ func (c *Client) once(ctx context.Context, n *node, r *request, buf []byte) (*an
 		req.Header.Set("Authorization", c.authorization)
 	}
 	req.Header.Set("User-Agent", "sluice")
+	if c.signer != nil {
+		if err := c.signer.sign(ctx, req, r.body); err != nil {
+			return nil, err
+		}
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, err

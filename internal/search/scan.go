@@ -37,6 +37,9 @@ func (s *Sink) ScanIDs(ctx context.Context, ns flow.Namespace, f func(ids []stri
 	if err != nil || r.Delete == DeleteKeep {
 		return err
 	}
+	if s.places != nil {
+		return s.scanPlaced(ctx, ns, r, f)
+	}
 	x, _, err := s.client.lookup(ctx, r.Index)
 	if err != nil || x == nil {
 		return err
@@ -71,9 +74,15 @@ func unmarked(r Route) string {
 // scan reads all documents that fit the query, in the order of the shards:
 // sorting by _id is refused by newer versions, and costs memory in older ones.
 func (c *Client) scan(ctx context.Context, index, query string, source bool, f func([]hit) error) error {
-	const filter = "filter_path=_scroll_id,timed_out,_shards.failed,hits.hits._id,hits.hits._source"
 	body := fmt.Sprintf(`{"size":%d,"query":%s,"sort":["_doc"],"_source":%t}`, scanPage, query, source)
-	r := post("/"+url.PathEscape(index)+"/_search?scroll="+scanKeep+"&"+filter, []byte(body))
+	return scroll(ctx, c, index, url.PathEscape(index), body, "hits.hits._id,hits.hits._source", f)
+}
+
+// scroll reads all that a search finds, page by page. path names the indexes,
+// escaped; want says which parts of the hits are asked for.
+func scroll[H any](ctx context.Context, c *Client, index, path, body, want string, f func([]H) error) error {
+	filter := "filter_path=_scroll_id,timed_out,_shards.failed," + want
+	r := post("/"+path+"/_search?scroll="+scanKeep+"&"+filter, []byte(body))
 	scroll := ""
 	defer func() { c.endScroll(ctx, scroll) }()
 	for {
@@ -84,7 +93,7 @@ func (c *Client) scan(ctx context.Context, index, query string, source bool, f f
 				Failed int `json:"failed"`
 			} `json:"_shards"`
 			Hits struct {
-				Hits []hit `json:"hits"`
+				Hits []H `json:"hits"`
 			} `json:"hits"`
 		}
 		if err := c.call(ctx, "scan index", index, r, &page); err != nil {

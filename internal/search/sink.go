@@ -26,6 +26,8 @@ type Sink struct {
 	writers   chan *writer
 	// reached is a version that the server's time has reached.
 	reached atomic.Int64
+	// places is nil where each namespace has one index, and keys are ids.
+	places *places
 }
 
 var _ flow.Sink = (*Sink)(nil)
@@ -35,6 +37,7 @@ func newSink(c *Client) *Sink {
 		client: c, rules: rules(), preparing: make(chan struct{}, 1),
 		limiter: newLimiter(c.opts.MaxInFlight, c.opts.BodyBytes, c.metrics),
 		writers: make(chan *writer, 4*c.opts.MaxInFlight),
+		places:  newPlaces(c.opts.Places),
 	}
 }
 
@@ -57,6 +60,9 @@ func (s *Sink) route(ns flow.Namespace) (Route, error) {
 func (s *Sink) Write(ctx context.Context, b flow.Batch) ([]flow.Verdict, error) {
 	if len(b.Changes) == 0 {
 		return nil, nil
+	}
+	if s.places != nil {
+		return s.writePlaced(ctx, b)
 	}
 	w := s.takeWriter()
 	defer s.giveWriter(w)

@@ -102,7 +102,7 @@ func indexFaults() []rule {
 	return []rule{
 		{
 			status: 400, text: "^pipeline with id [", outcome: halt, reason: reasonIndex, class: flow.Config,
-			hint: "the index names an ingest pipeline that is not there: make it, or take it out of index.default_pipeline or final_pipeline",
+			hint: "an ingest pipeline is named that is not there: make it, or take its name out of the flow's pipeline, or of the index's default_pipeline or final_pipeline",
 		},
 		{
 			status: 400, text: "^no write index is defined for alias", outcome: halt, reason: reasonIndex, class: flow.Config,
@@ -123,7 +123,7 @@ func indexFaults() []rule {
 		},
 		{
 			status: 400, typ: "routing_missing_exception", outcome: halt, reason: reasonIndex, class: flow.Config,
-			hint: "the mapping requires routing, which a flow does not send",
+			hint: "the mapping requires routing: give the flow a template for it (routing)",
 		},
 		{status: 400, typ: "invalid_index_name_exception", outcome: halt, reason: reasonIndex, class: flow.Config},
 		{status: 400, typ: "action_request_validation_exception", outcome: halt, reason: reasonRequest, class: flow.Fatal, hint: hintRequest},

@@ -146,8 +146,13 @@ func (w *writer) delete(i int, c *flow.Change, it *item) bool {
 		w.action(`{"delete":{`, t, c.Version)
 		return true
 	}
-	// What stays in the index is written at the version of the delete.
-	w.action(`{"index":{`, t, c.Version)
+	// What stays in the index is written at the version of the delete. What comes
+	// from the index has been through the pipeline.
+	start := `{"index":{`
+	if c.Doc == nil && w.sink.client.opts.Pipeline != "" {
+		start = `{"index":{"pipeline":"_none",`
+	}
+	w.action(start, t, c.Version)
 	if err := w.left(c, t, m.source, fate); err != nil {
 		w.buf = w.buf[:it.start]
 		w.settle(i, flow.DeadLetter, reasonTranscode, "write the document for", t, err)

@@ -43,6 +43,9 @@ POST /flows/NAME/pause, /flows/NAME/resume  lets the flow, or a collection of it
 // handler routes and guards.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
+	if s.o.Probes {
+		return s.probes(mux)
+	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { s.text(w, http.StatusOK, index) })
 	mux.HandleFunc("GET "+alivePath, func(w http.ResponseWriter, _ *http.Request) { s.text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -76,13 +79,13 @@ func headers(next http.Handler) http.Handler {
 // guard asks for the token, or without one for a Host that names this machine;
 // only whether the process is alive is told to anybody.
 func (s *Server) guard(next http.Handler) http.Handler {
-	want := sha256.Sum256([]byte(s.o.Token))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == alivePath {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if s.o.Token == "" {
+		token := *s.token.Load()
+		if token == "" {
 			if !local(r.Host) {
 				s.text(w, http.StatusForbidden, "ask by the name localhost or by a loopback address, or set http.token\n")
 				return
@@ -90,8 +93,8 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		got := sha256.Sum256([]byte(strings.TrimSpace(token)))
+		scheme, sent, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		want, got := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(strings.TrimSpace(sent)))
 		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
 			s.text(w, http.StatusUnauthorized, "send http.token as Authorization: Bearer …\n")

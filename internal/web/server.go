@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,6 +32,9 @@ type Options struct {
 	// as "Authorization: Bearer …". Empty: only requests whose Host names this
 	// machine are answered, which keeps web pages out that rebind their DNS name.
 	Token string
+	// Probes: nothing but /healthz and /readyz is served, to everybody, and the
+	// latter says yes or no, without a reason. For supervisors without secrets.
+	Probes bool
 	// Registry is what /metrics shows.
 	Registry *prometheus.Registry
 	// Status returns what /status shows, as JSON. Called from several goroutines.
@@ -56,10 +60,12 @@ type Pauser interface {
 
 // Server is the HTTP server. Start and Stop are called once each, in order.
 type Server struct {
-	o    Options
-	http *http.Server
-	addr net.Addr
-	done chan struct{}
+	o Options
+	// token is Options.Token, or what took its place.
+	token atomic.Pointer[string]
+	http  *http.Server
+	addr  net.Addr
+	done  chan struct{}
 }
 
 // New prepares a server; nothing is opened before Start.
@@ -68,6 +74,7 @@ func New(o Options) *Server {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{o: o, done: make(chan struct{})}
+	s.token.Store(&o.Token)
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: headerTimeout,
@@ -79,6 +86,9 @@ func New(o Options) *Server {
 	}
 	return s
 }
+
+// SetToken changes Options.Token for all requests from now on; safe at any time.
+func (s *Server) SetToken(token string) { s.token.Store(&token) }
 
 // Start listens and serves from a goroutine of its own until Stop. Its error
 // is a *flow.Error of class Config that names the cure.

@@ -11,12 +11,11 @@ import (
 
 // greeting is what the primary says of itself, and when.
 type greeting struct {
-	now     time.Time // its clock, at the moment that it is returned to us
-	skew    time.Duration
-	at      bson.Timestamp // zero on a standalone
-	set     bool           // a member of a replica set
-	mongos  bool
-	members []string // hosts and passives: not the hidden ones
+	now    time.Time // its clock, at the moment that it is returned to us
+	skew   time.Duration
+	at     bson.Timestamp // zero on a standalone
+	set    bool           // a member of a replica set
+	mongos bool
 }
 
 func (g greeting) transactions() bool { return g.set || g.mongos }
@@ -54,7 +53,7 @@ func (db *DB) greetOnce(ctx context.Context) (greeting, time.Duration, error) {
 		return greeting{}, 0, source.Fault("ask the primary for its time at", db.uri, err)
 	}
 	trip := time.Since(asked)
-	g := greeting{members: append(texts(raw, "hosts"), texts(raw, "passives")...)}
+	var g greeting
 	if ms, ok := raw.Lookup("localTime").DateTimeOK(); ok {
 		g.now = time.UnixMilli(ms).UTC()
 	}
@@ -66,20 +65,4 @@ func (db *DB) greetOnce(ctx context.Context) (greeting, time.Duration, error) {
 	msg, _ := raw.Lookup("msg").StringValueOK()
 	g.mongos = msg == "isdbgrid"
 	return g, trip, nil
-}
-
-// texts returns the strings of an array of doc.
-func texts(doc bson.Raw, field string) []string {
-	arr, ok := doc.Lookup(field).ArrayOK()
-	if !ok {
-		return nil
-	}
-	values, _ := arr.Values()
-	all := make([]string, 0, len(values))
-	for _, v := range values {
-		if s, ok := v.StringValueOK(); ok {
-			all = append(all, s)
-		}
-	}
-	return all
 }

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	source "sluice/internal/mongo"
+	"sluice/internal/mongo/vitals"
 )
 
 // DefaultDatabase holds the rows of the archive.
@@ -43,7 +44,7 @@ type DB struct {
 	uri    string // without secrets
 	own    *mongo.Database
 	log    *slog.Logger
-	lagged laggedCount
+	vitals *vitals.Vitals
 	// patience bounds each single question of a survey, on the server.
 	patience time.Duration
 }
@@ -65,7 +66,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	majority := options.Database().SetReadPreference(readpref.Primary()).
 		SetReadConcern(readconcern.Majority()).SetWriteConcern(writeconcern.Majority())
-	return &DB{client: client, uri: uri, own: client.Database(o.Database, majority), log: o.Logger, patience: surveyTime}, nil
+	return &DB{client: client, uri: uri, own: client.Database(o.Database, majority), log: o.Logger, vitals: vitals.New(client, uri), patience: surveyTime}, nil
 }
 
 // Close ends the connection.
