@@ -371,11 +371,16 @@ func (f *flowRun) run(ctx context.Context, drain <-chan struct{}) error {
 	return nil
 }
 
-// collect is the state to save. The position comes first: what it covers is
-// bound already.
+// collect is the state to save; the keeper's goroutine alone asks for it. The
+// position comes first: what it covers is bound already.
 func (f *flowRun) collect() checkpoint.State {
 	var pos flow.Position
 	pos, f.covered = f.source.Checkpoint()
+	return f.stateAt(pos)
+}
+
+// stateAt is the state of the flow with a position.
+func (f *flowRun) stateAt(pos flow.Position) checkpoint.State {
 	shapes, targets := f.bind.snapshot()
 	return checkpoint.State{Source: f.source.Identity(), Fingerprints: shapes, Targets: targets, Position: json.RawMessage(pos)}
 }

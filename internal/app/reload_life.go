@@ -121,7 +121,7 @@ func (f *flowRun) refits(next *config.Flow) error {
 	if !f.opened.Load() {
 		return nil // its start has the same question
 	}
-	saved := f.collect()
+	saved := f.stateAt(f.source.Position())
 	saved.Flow = f.cfg.Name
 	now := checkpoint.Binding{Source: saved.Source, Fingerprints: map[string]string{}, Targets: map[string]checkpoint.Target{}}
 	for text := range saved.Fingerprints {

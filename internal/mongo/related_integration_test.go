@@ -15,6 +15,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"sluice/internal/flow"
+	"sluice/internal/relate"
 	"sluice/internal/testkit"
 )
 
@@ -162,9 +163,12 @@ func TestRelatedReadsByTheIndex(t *testing.T) {
 	}
 	_, coll, s := relatedPair(t, bson.D{{Key: "who.id", Value: 1}, {Key: "_id", Value: 1}}, docs)
 	r := s.related.all[0]
-	must(t, s.related.admit([]owing{{r, rawID(t, 1)}, {r, rawID(t, 2)}})(t.Context()))
-	r.queue.Take(10)
-	laps := r.queue.Laps()
+	q := relate.New(1 << 20) // not that of the source, which is at work
+	for _, id := range []bson.RawValue{rawID(t, 1), rawID(t, 2)} {
+		q.Add(appendKey(nil, id.Type, id.Value), id)
+	}
+	q.Take(10)
+	laps := q.Laps()
 	last := rawID(t, 1500)
 	laps[0].Last = &last
 	c := s.copies.newCopy(nsOf(coll), false)

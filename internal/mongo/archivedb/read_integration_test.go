@@ -18,6 +18,7 @@ import (
 
 	"sluice/internal/cold"
 	"sluice/internal/flow"
+	"sluice/internal/mongo/vitals"
 	"sluice/internal/testkit"
 )
 
@@ -465,7 +466,7 @@ func openAs(t testing.TB, m *testkit.Mongo, root *DB, name string, privileges bs
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := &DB{client: client, uri: "test", own: client.Database("own_" + testkit.UniqueName(t)), log: root.log, patience: surveyTime}
+	db := &DB{client: client, uri: "test", own: client.Database("own_" + testkit.UniqueName(t)), log: root.log, vitals: vitals.New(client, "test"), patience: surveyTime}
 	t.Cleanup(func() { _ = db.Close(ctx) })
 	return db
 }
