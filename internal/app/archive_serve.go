@@ -58,7 +58,8 @@ func ArchiveRunRules(ctx context.Context, o ArchiveOptions, drain <-chan struct{
 	if !once {
 		return nil, a.serve(ctx, drain)
 	}
-	if err := a.reachable(ctx); err != nil {
+	// What passes is tried for longer by the run itself.
+	if err := a.reachable(ctx); err != nil && flow.ClassOf(err) != flow.Transient {
 		return nil, err
 	}
 	go func() {
