@@ -55,7 +55,8 @@ type Change struct {
 	// Doc is the document, for OpWrite. On OpDelete and OpReread it is nil, or
 	// the last document that a change which was merged into this one wrote: what
 	// a sink that keeps deleted documents keeps, and what is written if the
-	// re-read finds nothing (and MissingIsDelete is false).
+	// re-read finds nothing (and MissingIsDelete is false, and deletes are not
+	// carried out by Before).
 	Doc bson.Raw
 	// Version orders all writes of one key (rule S1).
 	Version int64

@@ -87,6 +87,21 @@ func TestA5SessionReachesTheChange(t *testing.T) {
 	}
 }
 
+// TestS14NothingStandsWherePreImagesTell: the delete that comes tells where the
+// document lay at last, and what stood elsewhere would stay there for ever.
+func TestS14NothingStandsWherePreImagesTell(t *testing.T) {
+	s := openScripted(t, newScripted(t), Options{Before: true, PreImages: true})
+	gone := rereadOf(t, 2, 4)
+	gone.Doc, gone.Before = rawOf(t, withID(2)), &flow.Before{Docs: []bson.Raw{rawOf(t, withID(2))}}
+	b, err := s.Reread().Apply(t.Context(), flow.Batch{Changes: []flow.Change{gone}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := b.Changes[0]; c.Op != flow.OpSkip || c.Doc != nil || c.Before == nil {
+		t.Errorf("%+v", c)
+	}
+}
+
 // TestA5MergedDocumentStands: what was merged into a re-read is written if the
 // re-read finds nothing: the delete that comes may be an archive's.
 func TestA5MergedDocumentStands(t *testing.T) {

@@ -20,8 +20,9 @@ type reread struct{ s *Source }
 
 // Apply turns each OpReread of b into OpWrite with the document as it is now
 // (not older than b.After), or, if there is none, into OpDelete where
-// MissingIsDelete says so, OpWrite of the Doc that it has already, or OpSkip. An error leaves changes that were not read as
-// they are: Apply may be called again.
+// MissingIsDelete says so, OpWrite of the Doc that it has already (not with
+// PreImages), or OpSkip. An error leaves changes that were not read as they are:
+// Apply may be called again.
 func (r reread) Apply(ctx context.Context, b flow.Batch) (flow.Batch, error) {
 	q := question{s: r.s, after: b.After}
 	for i := range b.Changes {
@@ -103,10 +104,12 @@ func (q *question) ask(ctx context.Context) error {
 				c.Op, c.Doc = flow.OpWrite, a.doc
 			case c.MissingIsDelete:
 				c.Op = flow.OpDelete
-			case c.Doc != nil: // what was merged into it stands until the delete comes
+			case c.Doc != nil && !q.s.opts.PreImages: // what was merged into it stands until the delete comes
 				c.Op = flow.OpWrite
 			default:
-				c.Op = flow.OpSkip
+				// The delete that is coming tells of the place of the document as it
+				// was last: what stood at another one would be found by nobody (rule S14).
+				c.Op, c.Doc = flow.OpSkip, nil
 			}
 		}
 	}

@@ -30,20 +30,25 @@ func (p *placedBatch) write(ctx context.Context) error {
 		if len(w.buf) < limit {
 			continue
 		}
-		if err := p.flush(ctx); err != nil {
+		if err := p.flushSoiling(ctx, written); err != nil {
 			return err
 		}
 	}
-	p.sink.places.soil(written)
-	err := p.flush(ctx)
-	p.sink.places.soil(written)
-	if err != nil {
+	if err := p.flushSoiling(ctx, written); err != nil {
 		return err
 	}
 	for k, j := range sent {
 		j.verdict = p.judged(j.target, w.verdicts[k])
 	}
 	return nil
+}
+
+// flushSoiling is flush; whatever comes of it, searches have to see what it wrote.
+func (p *placedBatch) flushSoiling(ctx context.Context, written map[string]bool) error {
+	p.sink.places.soil(written)
+	err := p.flush(ctx)
+	p.sink.places.soil(written)
+	return err
 }
 
 // flush sends what is in the body. What has no verdict after a body has failed is
