@@ -63,6 +63,7 @@ func (e *encoder) dbPointer(out []byte, n, i, stop int) ([]byte, int, error) {
 	if err != nil {
 		return out, n, err
 	}
+	out = withRoom(out, n)
 	n += copy(out[n:], `,"$id":"`)
 	n = putObjectID(out, n, e.src, k)
 	n += copy(out[n:], `"}`)
@@ -76,6 +77,7 @@ func (e *encoder) scoped(out []byte, n, i, stop int) ([]byte, int, error) {
 	if err != nil {
 		return out, n, err
 	}
+	out = withRoom(out, n)
 	n += copy(out[n:], `,"scope":`)
 	end, err := documentEnd(e.src, k, stop)
 	if err != nil {

@@ -405,3 +405,35 @@ func TestAppendValue(t *testing.T) {
 		}
 	})
 }
+
+// Text of any length before what has a fixed one: wherever the room ends, it is
+// made.
+func TestRareValuesAfterTextOfAnyLength(t *testing.T) {
+	p := mustCompile(t, Options{}, Fields{})
+	for n := range 200 {
+		text := strings.Repeat("x", n)
+		for _, v := range []any{
+			bson.DBPointer{DB: text, Pointer: bson.ObjectID{1}}, bson.CodeWithScope{Code: bson.JavaScript(text), Scope: bson.D{{Key: "a", Value: 1}}},
+			bson.Regex{Pattern: text, Options: "i"},
+		} {
+			typ, value, err := bson.MarshalValue(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var st Stats
+			for _, room := range []int{0, n, n + 40} {
+				got, err := p.AppendValue(make([]byte, 0, room), bson.RawValue{Type: typ, Value: value}, &st)
+				if err != nil || !json.Valid(got) || !strings.Contains(string(got), text) {
+					t.Fatalf("%d bytes of text, %d of room: %s, %v", n, room, got, err)
+				}
+			}
+			doc, err := bson.Marshal(bson.D{{Key: strings.Repeat("n", n%60+1), Value: v}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := p.Append(nil, doc, &st); err != nil || !json.Valid(got) {
+				t.Fatalf("%d bytes of text in a document: %s, %v", n, got, err)
+			}
+		}
+	}
+}
