@@ -290,11 +290,11 @@ func TestCopyWaitsForALaggingMember(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p := start(t, b.longConfig(t, "pace: auto, rate: 1000", "governor: {max_lag: 10s, max_dirty: 1, max_queue: 0}\n", "orders")...)
+	p := start(t, b.longConfig(t, "pace: auto, rate: 400", "governor: {max_lag: 5s, max_dirty: 1, max_queue: 0}\n", "orders")...)
 	p.eventually(t, time.Minute, func() error { return p.hasCopied(t.Context()) })
 	apply("alwaysOn")
 	stop := keepWriting(t, b.db.Collection("else"), 100, 50*time.Millisecond)
-	p.eventually(t, time.Minute, func() error { return p.waitsFor(t, "more than 10s") })
+	p.eventually(t, time.Minute, func() error { return p.waitsFor(t, "more than 5s") })
 	from := p.flowStatus(t).Source.Read
 	pause(t.Context(), 3*time.Second)
 	st := p.flowStatus(t).Source

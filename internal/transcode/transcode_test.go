@@ -413,7 +413,8 @@ func TestRareValuesAfterTextOfAnyLength(t *testing.T) {
 	for n := range 200 {
 		text := strings.Repeat("x", n)
 		for _, v := range []any{
-			bson.DBPointer{DB: text, Pointer: bson.ObjectID{1}}, bson.CodeWithScope{Code: bson.JavaScript(text), Scope: bson.D{{Key: "a", Value: 1}}},
+			bson.DBPointer{DB: text, Pointer: bson.ObjectID{1}},
+			bson.CodeWithScope{Code: bson.JavaScript(text), Scope: bson.D{{Key: "a", Value: 1}}},
 			bson.Regex{Pattern: text, Options: "i"},
 		} {
 			typ, value, err := bson.MarshalValue(v)
