@@ -100,34 +100,45 @@ func textMap(p *map[string]string, check func(k, v string) error) binding {
 		typ:    "map of text to text",
 		schema: map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}},
 		decode: func(d *decoder, path string, n *node) {
-			entries, ok := d.entries(path, n, "a map of text to text")
-			if !ok {
-				return
-			}
-			*p = map[string]string{}
-			for _, e := range entries {
-				var s string
-				at := path + "[" + e.key + "]"
-				before := len(d.errs)
+			pairs(d, path, n, "a map of text to text", p, func(at string, e entry) (s string) {
 				d.field(at, field{Into: text(&s)}, e.value)
-				if len(d.errs) > before || e.value.kind == nodeBroken {
-					continue
-				}
-				if err := check(e.key, s); err != nil {
-					d.fail(e.at, at, "%v", err)
-					continue
-				}
-				(*p)[e.key] = s
-			}
+				return s
+			}, check)
 		},
-		show: func() string {
-			var out []string
-			for _, k := range slices.Sorted(maps.Keys(*p)) {
-				out = append(out, quotedKey(k)+": "+quoted((*p)[k]))
-			}
-			return flowMap(out)
-		},
+		show: func() string { return showPairs(*p, quoted) },
 	}
+}
+
+// pairs decodes a map into *p: each value by one, which is told its place, and what
+// comes without an error if check has nothing against the pair.
+func pairs[V any](d *decoder, path string, n *node, want string, p *map[string]V, one func(at string, e entry) V, check func(k string, v V) error) {
+	entries, ok := d.entries(path, n, want)
+	if !ok {
+		return
+	}
+	*p = map[string]V{}
+	for _, e := range entries {
+		at := path + "[" + e.key + "]"
+		before := len(d.errs)
+		v := one(at, e)
+		if len(d.errs) > before || e.value.kind == nodeBroken {
+			continue
+		}
+		if err := check(e.key, v); err != nil {
+			d.fail(e.at, at, "%v", err)
+			continue
+		}
+		(*p)[e.key] = v
+	}
+}
+
+// showPairs writes a map in the order of its keys.
+func showPairs[V any](m map[string]V, text func(V) string) string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, quotedKey(k)+": "+text(m[k]))
+	}
+	return flowMap(out)
 }
 
 // entries returns the pairs of a map; ok is false after an error.

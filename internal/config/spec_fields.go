@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"maps"
-	"slices"
 )
 
 // transformSpec declares what changes and adds fields.
@@ -63,33 +61,12 @@ func casts(p *map[string]CastType) binding {
 			"enum": []any{CastString, CastLong, CastDouble, CastBoolean, CastDate},
 		}},
 		decode: func(d *decoder, path string, n *node) {
-			entries, ok := d.entries(path, n, "a map of paths to types")
-			if !ok {
-				return
-			}
-			*p = map[string]CastType{}
-			for _, e := range entries {
-				var c CastType
-				at := path + "[" + e.key + "]"
-				before := len(d.errs)
+			pairs(d, path, n, "a map of paths to types", p, func(at string, e entry) (c CastType) {
 				d.field(at, field{Into: choice(&c, CastString, CastLong, CastDouble, CastBoolean, CastDate)}, e.value)
-				if len(d.errs) > before || e.value.kind == nodeBroken {
-					continue
-				}
-				if err := checkPath(e.key); err != nil {
-					d.fail(e.at, at, "%v", err)
-					continue
-				}
-				(*p)[e.key] = c
-			}
+				return c
+			}, func(k string, _ CastType) error { return checkPath(k) })
 		},
-		show: func() string {
-			var out []string
-			for _, k := range slices.Sorted(maps.Keys(*p)) {
-				out = append(out, quotedKey(k)+": "+string((*p)[k]))
-			}
-			return flowMap(out)
-		},
+		show: func() string { return showPairs(*p, func(c CastType) string { return string(c) }) },
 	}
 }
 
@@ -99,34 +76,15 @@ func constants(p *map[string]json.RawMessage) binding {
 		typ:    "map of path to value",
 		schema: map[string]any{"type": "object"},
 		decode: func(d *decoder, path string, n *node) {
-			entries, ok := d.entries(path, n, "a map of paths to values")
-			if !ok {
-				return
-			}
-			*p = map[string]json.RawMessage{}
-			for _, e := range entries {
-				at := path + "[" + e.key + "]"
+			pairs(d, path, n, "a map of paths to values", p, func(at string, e entry) json.RawMessage {
 				d.places[at] = e.at
 				if e.value.kind == nodeBroken {
-					continue
+					return nil
 				}
-				if err := checkPath(e.key); err != nil {
-					d.fail(e.at, at, "%v", err)
-					continue
-				}
-				before := len(d.errs)
-				if raw := d.json(nil, at, e.value); len(d.errs) == before {
-					(*p)[e.key] = raw
-				}
-			}
+				return d.json(nil, at, e.value)
+			}, func(k string, _ json.RawMessage) error { return checkPath(k) })
 		},
-		show: func() string {
-			var out []string
-			for _, k := range slices.Sorted(maps.Keys(*p)) {
-				out = append(out, quotedKey(k)+": "+yamlOf((*p)[k]))
-			}
-			return flowMap(out)
-		},
+		show: func() string { return showPairs(*p, yamlOf) },
 	}
 }
 
