@@ -37,7 +37,9 @@ func TestS11CastNeverCuts(t *testing.T) {
 	}
 	for _, v := range []any{
 		1.5, -0.25, math.NaN(), math.Inf(1), 1e19, -1e19, math.Exp2(63), "1.5", "1e3", "9223372036854775808", "", " 1", "x",
-		decimal("1.5"), decimal("9223372036854775808"), decimal("NaN"), bson.D{}, bson.A{bson.D{}},
+		decimal("1.5"), decimal("9223372036854775808"), decimal("NaN"),
+		bson.D{},
+		bson.A{bson.D{}},
 	} {
 		f(CastLong, v, "")
 	}

@@ -17,7 +17,7 @@ import (
 
 // The defaults of Options.
 const (
-	DefaultBatchDocs  = 5000
+	DefaultBatchDocs  = 6000
 	DefaultBatchBytes = 16 << 20
 	DefaultTroubles   = 1000
 )

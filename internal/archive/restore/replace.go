@@ -44,7 +44,7 @@ func (r *restoring) judge(ctx context.Context) error {
 	if len(again) == 0 {
 		return nil
 	}
-	return r.write(ctx, again)
+	return r.writeNow(ctx, again)
 }
 
 // olderVersions tells for each whether its Replaceable is the hash of an archived

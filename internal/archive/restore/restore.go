@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -53,8 +52,12 @@ type restoring struct {
 	// conflicts are looked into together (ReplaceOlder).
 	conflicts     []guest
 	conflictBytes int
-	// since counts batches since the last bookmark.
+	// next is the bookmark behind the last batch that has landed; since counts the
+	// batches since one was put.
+	next  Bookmark
 	since int
+	// flying is the batch that is being written while the next is read.
+	flying *flight
 }
 
 // guest is a document on its way.
@@ -78,6 +81,11 @@ func (r *restoring) run(ctx context.Context) (err error) {
 	if err := r.resume(ctx, items); err != nil {
 		return err
 	}
+	defer func() { // also after an error of reading: what was begun is counted
+		if landed := r.land(); err == nil {
+			err = landed
+		}
+	}()
 	seen := &catalogue.IDSet{}
 	for i := range items {
 		if i == 0 || items[i-1].Header.NS != items[i].Header.NS {
@@ -92,7 +100,7 @@ func (r *restoring) run(ctx context.Context) (err error) {
 		}
 		last := i+1 == len(items) || items[i+1].Header.NS != items[i].Header.NS
 		if full || last {
-			if err := r.settle(ctx, Bookmark{}); err != nil {
+			if err := r.settle(ctx); err != nil {
 				return err
 			}
 		}
@@ -272,94 +280,6 @@ func (r *restoring) skip(pack string, some []int) []int {
 	at, _ := slices.BinarySearch(some, r.from.Entry)
 	r.from = Bookmark{}
 	return some[at:]
-}
-
-// flush writes the batch. pack and entry are the first that is not in it.
-func (r *restoring) flush(ctx context.Context, pack string, entry int) error {
-	batch := r.batch
-	r.batch, r.bytes = nil, 0
-	if err := r.write(ctx, batch); err != nil {
-		return err
-	}
-	if r.since++; r.since < marks && r.conflictBytes < r.o.BatchBytes && len(r.conflicts) < r.o.BatchDocs {
-		return nil
-	}
-	return r.settle(ctx, Bookmark{List: r.list, Pack: pack, Entry: entry, Found: r.report.Skipped + r.report.Found})
-}
-
-// settle writes what is left, looks into the conflicts, and puts the bookmark, if
-// it is one.
-func (r *restoring) settle(ctx context.Context, next Bookmark) error {
-	if err := r.flushAll(ctx); err != nil {
-		return err
-	}
-	r.since = 0
-	if r.d.Journal == nil || r.o.DryRun || next.Pack == "" {
-		return nil
-	}
-	return r.d.Journal.SaveRestore(ctx, r.key, next)
-}
-
-func (r *restoring) flushAll(ctx context.Context) error {
-	batch := r.batch
-	r.batch, r.bytes = nil, 0
-	if len(batch) > 0 {
-		if err := r.write(ctx, batch); err != nil {
-			return err
-		}
-	}
-	return r.judge(ctx)
-}
-
-// write paces, holds and restores a batch, in this order.
-func (r *restoring) write(ctx context.Context, batch []guest) error {
-	docs := make([]cold.Homecoming, len(batch))
-	ids := make([]bson.RawValue, len(batch))
-	size := int64(0)
-	for i, g := range batch {
-		docs[i], ids[i] = g.Homecoming, g.ID
-		size += int64(len(g.Doc))
-	}
-	if r.o.DryRun {
-		return r.peek(ctx, batch, docs)
-	}
-	if r.d.Pacer != nil {
-		if err := r.d.Pacer.Wait(ctx, len(docs), size); err != nil {
-			return err
-		}
-	}
-	if r.d.Holds != nil && r.o.HoldFor > 0 {
-		if err := r.d.Holds.Hold(ctx, r.target, ids, r.d.Now().Add(r.o.HoldFor)); err != nil {
-			return err
-		}
-	}
-	returns, err := r.d.Live.Restore(ctx, r.target, docs, r.o.OnConflict)
-	if len(returns) != len(batch) && err == nil {
-		err = &flow.Error{Op: "restore to", Object: r.target.String(), Class: flow.Fatal, Err: errors.New("not every document has a return")}
-	}
-	r.take(batch, returns, err == nil)
-	return err
-}
-
-// take counts the returns; conflicts that may turn out otherwise are kept.
-func (r *restoring) take(batch []guest, returns []cold.Return, going bool) {
-	for i, x := range returns[:min(len(returns), len(batch))] {
-		if x.Returned == cold.Conflicting && r.o.OnConflict == cold.ReplaceOlder && len(batch[i].Replaceable) == 0 && going {
-			r.conflict(batch[i], x)
-			continue
-		}
-		r.tally(batch[i], x)
-	}
-}
-
-func (r *restoring) peek(ctx context.Context, batch []guest, docs []cold.Homecoming) error {
-	p, ok := r.d.Live.(Peeker)
-	if !ok {
-		return nil
-	}
-	returns, err := p.Peek(ctx, r.target, docs, r.o.OnConflict)
-	r.take(batch, returns, err == nil)
-	return err
 }
 
 // tally counts what became of a document.
