@@ -11,6 +11,9 @@ func (e *encoder) acted(out []byte, n int, t byte, i, end int, r, below *rule) (
 	case r.act == actFlatten:
 		out, m, k, err := e.within(out, n, t, i, end, below)
 		if err == nil && nests(t) {
+			if e.removals {
+				m = strip(out, n, m)
+			}
 			out, m = quoteJSON(out, n, m)
 		}
 		return out, m, k, err

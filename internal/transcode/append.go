@@ -19,6 +19,10 @@ type encoder struct {
 	// none is the mask of objects without rules.
 	none nameMask
 	last lastDay
+	// removals: somewhere in what is written stands removed.
+	removals bool
+	// refusal, if it is set, is why the document can't be written.
+	refusal error
 	// scratch is taken from the plan's pool by the first object that needs it.
 	scratch *scratch
 }
@@ -31,6 +35,9 @@ type encoder struct {
 // error's chain. It may be called from several goroutines at one time, each
 // with a dst and st of its own.
 func (p *Plan) Append(dst []byte, doc bson.Raw, st *Stats) ([]byte, error) {
+	if p.monstache {
+		return p.appendGo(dst, doc, st)
+	}
 	e := encoder{src: doc[:len(doc):len(doc)], plan: p, st: st, seed: p.seed, lower: p.lower}
 	before := *st
 	end, err := documentEnd(doc, 0, len(doc))
@@ -44,15 +51,22 @@ func (p *Plan) Append(dst []byte, doc bson.Raw, st *Stats) ([]byte, error) {
 	if e.scratch != nil {
 		p.release(e.scratch)
 	}
+	if err == nil {
+		err = e.refusal
+	}
 	if err != nil {
 		*st = before
 		return out[:len(dst)], err
+	}
+	if e.removals {
+		n = strip(out, len(dst), n)
 	}
 	return out[:n], nil
 }
 
 // AppendValue appends one value to dst as JSON, by the formats of the plan and
-// without its field rules. For the rest it is like Append.
+// without its field rules. With NonFiniteRemove, nothing is appended for a value
+// that is left out. For the rest it is like Append.
 func (p *Plan) AppendValue(dst []byte, v bson.RawValue, st *Stats) ([]byte, error) {
 	e := encoder{src: v.Value[:len(v.Value):len(v.Value)], plan: p, st: st, seed: p.seed}
 	before := *st
@@ -63,6 +77,9 @@ func (p *Plan) AppendValue(dst []byte, v bson.RawValue, st *Stats) ([]byte, erro
 	if end != len(v.Value) {
 		return dst, corrupt("bytes after the value", end)
 	}
+	if p.monstache {
+		return p.appendGoValue(dst, v, st)
+	}
 	out := dst[:cap(dst)]
 	if len(out)-len(dst) < room {
 		out = grow(out, len(dst), room)
@@ -71,9 +88,15 @@ func (p *Plan) AppendValue(dst []byte, v bson.RawValue, st *Stats) ([]byte, erro
 	if e.scratch != nil {
 		p.release(e.scratch)
 	}
+	if err == nil {
+		err = e.refusal
+	}
 	if err != nil {
 		*st = before
 		return out[:len(dst)], err
+	}
+	if e.removals {
+		n = strip(out, len(dst), n)
 	}
 	return out[:n], nil
 }

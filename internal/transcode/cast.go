@@ -68,7 +68,7 @@ func (e *encoder) castString(out []byte, n int, t byte, i, end int) ([]byte, int
 	case '[': // a vector
 		*e.st = before
 		return out, n, false, nil
-	case '"', 'n': // text already; NaN and infinities, as they are to be written
+	case '"', 'n', removed: // text already; NaN and infinities, as they are to be written
 		copy(out[n:], out[n+1:m])
 		return out, m - 1, true, nil
 	}

@@ -3,6 +3,7 @@ package transcode
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // DateFormat says how dates are written. The empty value is DatesISO8601.
@@ -34,6 +35,10 @@ type NonFiniteFormat string
 const (
 	NonFiniteNull   NonFiniteFormat = "null"
 	NonFiniteString NonFiniteFormat = "string"
+	// NonFiniteRemove leaves out the field or the element of an array.
+	NonFiniteRemove NonFiniteFormat = "remove"
+	// NonFiniteReject: the document fails with ErrRejected.
+	NonFiniteReject NonFiniteFormat = "reject"
 )
 
 // BadNames says what becomes of field names that search engines refuse. The
@@ -54,6 +59,9 @@ type Options struct {
 	Decimal   DecimalFormat
 	NonFinite NonFiniteFormat
 	BadNames  BadNames
+	// Style is the rendering as a whole. With StyleMonstache the others are empty,
+	// but for NonFinite.
+	Style Style
 }
 
 // Stats counts what could not be written as it is. It belongs to the caller
@@ -66,7 +74,8 @@ type Stats struct {
 	DuplicateKeys uint64
 	// RepairedNames counts field names that were changed because engines refuse them.
 	RepairedNames uint64
-	// NonFinite counts NaN and infinities, of doubles, decimals and vectors.
+	// NonFinite counts NaN and infinities, of doubles, decimals and vectors; with
+	// StyleMonstache also dates that four digits can't tell the year of.
 	NonFinite uint64
 	// CastErrors counts values that could not be cast, and were written as null or
 	// as they are.
@@ -78,7 +87,8 @@ var ErrCorrupt = errors.New("the document is no valid BSON")
 
 // ErrRejected is what errors.Is finds when a document is valid, and can't be
 // written: a field name that engines refuse (BadNamesReject), a value that can't
-// be cast (OnErrorReject), nesting beyond what MongoDB stores.
+// be cast (OnErrorReject), no finite number (NonFiniteReject), nesting beyond what
+// MongoDB stores.
 var ErrRejected = errors.New("the document can't be written")
 
 func corrupt(what string, at int) error {
@@ -95,8 +105,10 @@ func (o Options) check() error {
 		return fmt.Errorf("dates: %q is neither iso8601 nor epoch_millis", o.Dates)
 	case o.Decimal != "" && o.Decimal != DecimalsString && o.Decimal != DecimalsNumber:
 		return fmt.Errorf("decimals: %q is neither string nor number", o.Decimal)
-	case o.NonFinite != "" && o.NonFinite != NonFiniteNull && o.NonFinite != NonFiniteString:
-		return fmt.Errorf("non_finite: %q is neither null nor string", o.NonFinite)
+	case o.Style != "" && o.Style != StyleNative && o.Style != StyleMonstache:
+		return fmt.Errorf("style: %q is neither native nor monstache", o.Style)
+	case !slices.Contains([]NonFiniteFormat{"", NonFiniteNull, NonFiniteString, NonFiniteRemove, NonFiniteReject}, o.NonFinite):
+		return fmt.Errorf("non_finite: %q is none of null, string, remove and reject", o.NonFinite)
 	case o.BadNames != "" && o.BadNames != BadNamesRepair && o.BadNames != BadNamesReject:
 		return fmt.Errorf("bad_names: %q is neither repair nor reject", o.BadNames)
 	}

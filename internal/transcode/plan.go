@@ -12,9 +12,10 @@ type Plan struct {
 	anchors       int
 	lower         bool
 	onError       OnError
+	monstache     bool
 	dateMillis    bool
 	decimalNumber bool
-	nonFiniteText bool
+	nonFinite     NonFiniteFormat
 	rejectNames   bool
 	// seed makes the hashes of names differ between plans, so that nobody can
 	// prepare documents whose names collide. It shows in no output.
@@ -31,6 +32,11 @@ func Compile(o Options, f Fields) (*Plan, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	if o.Style == StyleMonstache {
+		if err := o.checkMonstache(f); err != nil {
+			return nil, err
+		}
+	}
 	seed := rand.Uint64()
 	root, anchors, err := f.compile(seed)
 	if err != nil {
@@ -41,9 +47,10 @@ func Compile(o Options, f Fields) (*Plan, error) {
 		anchors:       anchors,
 		lower:         f.LowerNames,
 		onError:       f.OnError,
+		monstache:     o.Style == StyleMonstache,
 		dateMillis:    o.Dates == DatesEpochMillis,
 		decimalNumber: o.Decimal == DecimalsNumber,
-		nonFiniteText: o.NonFinite == NonFiniteString,
+		nonFinite:     o.NonFinite,
 		rejectNames:   o.BadNames == BadNamesReject,
 		seed:          seed,
 		powers:        makePowers(),

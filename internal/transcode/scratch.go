@@ -11,6 +11,8 @@ type scratch struct {
 	tables []*nameTable
 	// anchors are the objects that copies are made in, by number.
 	anchors []anchor
+	// fields are the elements of all objects that are open, where names are sorted.
+	fields []goField
 }
 
 // The sizes of tables in slots: what a table starts with, and up to which size
@@ -38,7 +40,7 @@ func (p *Plan) take() *scratch {
 
 func (p *Plan) release(s *scratch) {
 	clear(s.odd)
-	s.odd = s.odd[:0]
+	s.odd, s.fields = s.odd[:0], s.fields[:0]
 	p.pool.Put(s)
 }
 

@@ -73,7 +73,7 @@ func TestS11ShapesAsTheDriverReadsThem(t *testing.T) {
 }
 
 func TestS11AnyDocumentAsTheDriverReadsIt(t *testing.T) {
-	all := []Options{{}, {DatesEpochMillis, DecimalsNumber, NonFiniteString, BadNamesRepair}}
+	all := []Options{{}, {Dates: DatesEpochMillis, Decimal: DecimalsNumber, NonFinite: NonFiniteString, BadNames: BadNamesRepair}}
 	plans := []*Plan{mustCompile(t, all[0], Fields{}), mustCompile(t, all[1], Fields{})}
 	rapid.Check(t, func(t *rapid.T) {
 		i := rapid.IntRange(0, 1).Draw(t, "options")

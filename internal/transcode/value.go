@@ -147,7 +147,14 @@ func (e *encoder) double(out []byte, n int, f float64) int {
 func (e *encoder) notFinite(out []byte, n int, f float64) int {
 	e.st.NonFinite++
 	switch {
-	case !e.plan.nonFiniteText:
+	case e.plan.nonFinite == NonFiniteRemove:
+		e.removals = true
+		out[n] = removed
+		return n + 1
+	case e.plan.nonFinite == NonFiniteReject:
+		e.refusal = errNotFinite
+		return putNull(out, n)
+	case e.plan.nonFinite != NonFiniteString:
 		return putNull(out, n)
 	case f > 0:
 		return n + copy(out[n:], `"Infinity"`)
