@@ -72,6 +72,7 @@ func (w *writer) send(ctx context.Context, from, to int) error {
 		// answer lost with the connection. Anything else fails again at once.
 		return w.halves(ctx, from, to)
 	case err != nil:
+		w.sink.doubt()
 		w.sink.limiter.failed(started)
 		w.sink.client.metrics.bulk("failed", time.Since(started))
 		return err
@@ -145,6 +146,7 @@ func (w *writer) refused(ans *answer, from, to int, started time.Time) error {
 	v := w.sink.judge(e, t.name)
 	switch {
 	case v.Outcome == flow.Retry && ans.status >= 500 && e.Type != "cluster_block_exception", ans.status == http.StatusRequestTimeout:
+		w.sink.doubt()
 		w.sink.limiter.failed(started)
 		w.sink.client.metrics.bulk("failed", time.Since(started))
 		return &flow.Error{Op: "write to index", Object: t.name, Class: flow.Transient, Err: e, Hint: errorHint(v)}

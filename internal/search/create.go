@@ -39,6 +39,9 @@ func (s *Sink) create(ctx context.Context, ns flow.Namespace, r *Route) (bool, e
 			Hint: "settings and mappings of the flow have to be JSON objects",
 		}
 	}
+	if s.scheme.monstache {
+		return s.createPlain(ctx, r, body)
+	}
 	for n := 1; n < 1000; n++ {
 		concrete := fmt.Sprintf("%s-%06d", r.Index, n)
 		err := s.client.call(ctx, "create index", concrete, put("/"+url.PathEscape(concrete), body), nil)
@@ -65,6 +68,25 @@ func (s *Sink) create(ctx context.Context, ns flow.Namespace, r *Route) (bool, e
 		Op: "create index", Object: r.Index, Class: flow.Config,
 		Err: fmt.Errorf("%s-000001 to -000999 are all there", r.Index), Hint: "delete those that are not used",
 	}
+}
+
+// createPlain makes an index under the very name, as auto-creation would: the user's
+// templates hold for it.
+func (s *Sink) createPlain(ctx context.Context, r *Route, body []byte) (bool, error) {
+	err := s.client.call(ctx, "create index", r.Index, put("/"+url.PathEscape(r.Index), body), nil)
+	e := apiErrorOf(err)
+	switch {
+	case err == nil:
+		return true, nil
+	case e.Type == "resource_already_exists_exception", e.Type == "invalid_index_name_exception" && strings.Contains(e.Reason, "already exists"):
+		return false, nil
+	case e.Status == http.StatusBadRequest:
+		return false, &flow.Error{
+			Op: "create index", Object: r.Index, Class: flow.Config, Err: e,
+			Hint: "check settings and mappings of the flow, and the templates of the cluster that fit the name",
+		}
+	}
+	return false, err
 }
 
 // adopt puts the alias back on an index of ours that has lost it.
@@ -123,10 +145,11 @@ func (s *Sink) createBody(ns flow.Namespace, r *Route) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mappings: %w", err)
 	}
-	return json.Marshal(map[string]any{
-		"settings": settings, "mappings": mappings,
-		"aliases": map[string]any{r.Index: map[string]any{"is_write_index": true}},
-	})
+	body := map[string]any{"settings": settings, "mappings": mappings}
+	if !s.scheme.monstache {
+		body["aliases"] = map[string]any{r.Index: map[string]any{"is_write_index": true}}
+	}
+	return json.Marshal(body)
 }
 
 func (s *Sink) createMappings(ns flow.Namespace, r *Route) (map[string]json.RawMessage, error) {
@@ -145,7 +168,7 @@ func (s *Sink) createMappings(ns flow.Namespace, r *Route) (map[string]json.RawM
 		}
 	}
 	// Ours are declared, so that a strict mapping takes them.
-	if _, ok := properties[keyField]; !ok {
+	if _, ok := properties[keyField]; !ok && !s.scheme.monstache {
 		properties[keyField] = json.RawMessage(`{"type":"keyword","index":false,"doc_values":false}`)
 	}
 	if _, ok := properties[deletedField]; !ok && r.Delete == DeleteMark {
@@ -163,14 +186,16 @@ func (s *Sink) createMappings(ns flow.Namespace, r *Route) (map[string]json.RawM
 	}
 	o := &s.client.opts
 	all, err := withMeta(others, &meta{
-		Format: metaFormat, Scheme: schemeNative, Flow: o.Flow, Source: o.Source,
+		Format: metaFormat, Scheme: s.scheme.name, Flow: o.Flow, Source: o.Source,
 		Namespaces: []string{ns.String()}, Created: true, Places: places,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if mappings["properties"], err = json.Marshal(properties); err != nil {
-		return nil, err
+	if len(properties) > 0 {
+		if mappings["properties"], err = json.Marshal(properties); err != nil {
+			return nil, err
+		}
 	}
 	mappings["_meta"], err = json.Marshal(all)
 	return mappings, err

@@ -12,7 +12,8 @@ import (
 
 // dropped follows the drop of a collection, by the policy of its route (rule
 // S15). An index goes only if we made it, for this namespace alone, and it is
-// the only one behind our alias; else the documents go, by version.
+// the only one behind our alias; else the documents go, by version. With
+// ProfileMonstache a plain index goes whoever made it, as it does there.
 func (s *Sink) dropped(ctx context.Context, c flow.Control) error {
 	r, err := s.route(c.NS)
 	if err != nil {
@@ -31,11 +32,11 @@ func (s *Sink) dropped(ctx context.Context, c flow.Control) error {
 		log.LogAttrs(ctx, slog.LevelWarn, "the collection was dropped; its index is not this flow's and stays as it is")
 		return nil
 	}
-	if len(m.Namespaces) > 1 {
+	if r.Shared || len(m.Namespaces) > 1 {
 		log.LogAttrs(ctx, slog.LevelWarn, "the collection was dropped; its index holds documents of other collections too and stays as it is")
 		return nil
 	}
-	if r.Drop == DropIndex && alias && m.Created {
+	if r.Drop == DropIndex && (alias && m.Created || !alias && s.scheme.monstache) {
 		return s.deleteIndex(ctx, c.NS, x)
 	}
 	return s.deleteDocuments(ctx, c, x)

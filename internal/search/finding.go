@@ -178,7 +178,7 @@ func (s *Sink) note(h *foundHit, source bool, out map[string][]spot) error {
 	if held == nil {
 		return &flow.Error{Op: "look for documents in", Object: h.Index, Class: flow.Transient, Err: errChanging}
 	}
-	one := spot{target: held.target, id: h.ID, routing: h.Routing, version: h.Version}
+	one := spot{target: held.target, id: h.ID, routing: h.Routing, version: h.Version - s.scheme.offset}
 	if source {
 		one.source = h.Source
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"sluice/internal/flow"
-	"sluice/internal/transcode"
 )
 
 // markedPage is how many documents are fetched at one time to be marked.
@@ -61,7 +60,9 @@ func (w *writer) fetchPage(ctx context.Context, page []int) error {
 		}
 		body = append(append(body, `{"_index":`...), '"')
 		body = append(append(body, t.concrete...), `","_id":`...)
-		w.id = transcode.AppendID(w.id[:0], c.ID)
+		if w.id, err = w.sink.scheme.appendID(w.id[:0], c.ID); err != nil {
+			w.id = append(w.id[:0], '_') // a dead letter, soon
+		}
 		body = append(appendQuoted(body, w.id), '}')
 	}
 	body = append(body, `]}`...)

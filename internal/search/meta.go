@@ -13,12 +13,11 @@ import (
 // metaFormat is the format of what we keep in an index's _meta.
 const metaFormat = 1
 
-// schemeNative says that versions are flow.VersionOf of cluster times.
-const schemeNative = "native"
-
 // meta is what we keep in the _meta of an index's mappings, under "sluice".
 type meta struct {
-	Format int    `json:"format"`
+	Format int `json:"format"`
+	// Scheme is how versions and ids are made: native (flow.VersionOf, AppendID of
+	// transcode) or monstache.
 	Scheme string `json:"scheme"`
 	Flow   string `json:"flow"`
 	Source string `json:"source,omitempty"`
@@ -42,8 +41,9 @@ func (m *meta) check(index string, o *Options) error {
 	switch {
 	case m.Format > metaFormat:
 		return refuse(fmt.Sprintf("it was made by a newer sluice (format %d, known is %d)", m.Format, metaFormat), "run that version, or "+another)
-	case m.Scheme != schemeNative:
-		return refuse(fmt.Sprintf("its documents carry versions of the scheme %q, ours are %q", m.Scheme, schemeNative), another)
+	case m.Scheme != schemeOf(o.Profile).name:
+		return refuse(fmt.Sprintf("its documents carry ids and versions of the profile %q, and the flow has %q", m.Scheme, schemeOf(o.Profile).name),
+			"set profile of the flow to what the index has, or "+another)
 	case m.Flow != o.Flow:
 		return refuse(fmt.Sprintf("it belongs to the flow %q, and this is %q", m.Flow, o.Flow), another)
 	case m.Source != "" && o.Source != "" && m.Source != o.Source:
@@ -85,3 +85,9 @@ func withMeta(all map[string]json.RawMessage, m *meta) (map[string]json.RawMessa
 
 // has tells whether the index is known to hold documents of ns.
 func (m *meta) has(ns flow.Namespace) bool { return slices.Contains(m.Namespaces, ns.String()) }
+
+// sharedBeside tells whether the index is known to hold documents of another than ns;
+// m may be nil.
+func (m *meta) sharedBeside(ns flow.Namespace) bool {
+	return m != nil && (len(m.Namespaces) > 1 || len(m.Namespaces) == 1 && !m.has(ns))
+}

@@ -55,6 +55,10 @@ type Options struct {
 	BodyBytes int
 	// Timeout is that of one request.
 	Timeout time.Duration
+	// Profile says by whose ways the indexes are written.
+	Profile Profile
+	// Write says how; WriteUpdate goes with neither Places nor marks of Route.
+	Write Write
 	// Pipeline is the ingest pipeline that documents go through; "" for none but
 	// that of the index.
 	Pipeline string
@@ -124,7 +128,8 @@ const (
 // Route is where and how the documents of one namespace are written.
 type Route struct {
 	// Index is the name to write and search under, valid and in lower case. It
-	// becomes an alias, unless an index of this name is there already.
+	// becomes an alias, unless an index of this name is there already or the profile
+	// is ProfileMonstache.
 	Index string
 	// Plan writes the documents.
 	Plan *transcode.Plan
@@ -139,6 +144,9 @@ type Route struct {
 	// Archive is for the deletes of an archive, Delete for all others.
 	Archive ArchivePolicy
 	Drop    DropPolicy
+	// Shared: other namespaces may have the index too (ProfileMonstache), and nothing
+	// tells their documents apart. It is then left as it is by a drop.
+	Shared bool
 }
 
 // Target is what was found of the index of a namespace.
@@ -150,6 +158,8 @@ type Target struct {
 	Exists bool
 	// Docs is how many documents it holds; 0 if it is closed.
 	Docs int64
+	// Shared: documents of other namespaces are in it too, and nothing tells them apart.
+	Shared bool
 	// Closed and ReadOnly tell why nothing can be written.
 	Closed   bool
 	ReadOnly bool

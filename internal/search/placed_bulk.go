@@ -148,7 +148,7 @@ func (w *writer) actionAt(start string, t *target, id, routing string, version i
 	if routing != "" {
 		b = transcode.AppendString(append(b, `,"routing":`...), routing)
 	}
-	b = strconv.AppendInt(append(b, `,"version":`...), version, 10)
+	b = strconv.AppendInt(append(b, `,"version":`...), version+w.sink.scheme.offset, 10)
 	w.buf = append(b, `,"version_type":"external_gte"}}`+"\n"...)
 }
 

@@ -37,7 +37,7 @@ func (e *engine) on(p *Placement, r Route) *Sink {
 	o := testOptions(e.t, "http://engine:9200", r)
 	o.Transport, o.Places = e, p
 	s := openTest(e.t, o).Sink()
-	s.places.grace = 0
+	s.earlier.grace = 0
 	return s
 }
 

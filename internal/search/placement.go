@@ -2,7 +2,6 @@ package search
 
 import (
 	"sync"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -58,9 +57,6 @@ const (
 // places is what a sink knows where places come from templates.
 type places struct {
 	*Placement
-	opened time.Time
-	// grace is how long a request of an earlier process may be on its way.
-	grace time.Duration
 	// ready holds prepared targets, by spot.
 	ready sync.Map // placeKey to *target
 	// looking lets one at a time refresh, so that who comes second sees what the
@@ -68,7 +64,6 @@ type places struct {
 	looking chan struct{}
 
 	mu      sync.Mutex
-	quiet   bool                    // requests of an earlier process are over
 	loaded  map[flow.Namespace]bool // held is complete for it
 	held    map[string]*holding     // by the name of the index
 	trusted map[flow.Namespace]trust
@@ -93,7 +88,7 @@ func newPlaces(p *Placement) *places {
 		return nil
 	}
 	return &places{
-		Placement: p, opened: time.Now(), grace: time.Second, looking: make(chan struct{}, 1),
+		Placement: p, looking: make(chan struct{}, 1),
 		loaded: map[flow.Namespace]bool{}, held: map[string]*holding{}, trusted: map[flow.Namespace]trust{},
 	}
 }

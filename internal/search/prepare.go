@@ -132,7 +132,7 @@ func (s *Sink) claim(ctx context.Context, ns flow.Namespace, x *indexInfo) error
 		return err
 	}
 	if m == nil {
-		m = &meta{Format: metaFormat, Scheme: schemeNative, Flow: o.Flow}
+		m = &meta{Format: metaFormat, Scheme: s.scheme.name, Flow: o.Flow}
 	} else if err := m.check(x.name, o); err != nil {
 		return err
 	}
@@ -145,7 +145,14 @@ func (s *Sink) claim(ctx context.Context, ns flow.Namespace, x *indexInfo) error
 	if m.Source == "" {
 		m.Source = o.Source
 	}
-	return s.client.putMeta(ctx, x, m)
+	err := s.client.putMeta(ctx, x, m)
+	if e := apiErrorOf(err); s.scheme.monstache && e.Status == http.StatusForbidden {
+		// Whoever wrote it until now needed no right to mappings.
+		s.client.log.LogAttrs(ctx, slog.LevelInfo, "the index is not marked as this flow's, so it will not be deleted when its collection is dropped",
+			slog.String(flow.LogIndex, x.name), slog.String(flow.LogReason, e.Error()))
+		return nil
+	}
+	return err
 }
 
 // Inspect tells what is there of the index of ns, without changing it.
@@ -161,7 +168,7 @@ func (s *Sink) Inspect(ctx context.Context, ns flow.Namespace) (Target, error) {
 	if err != nil || x == nil {
 		return Target{}, err
 	}
-	t := Target{Index: x.name, UUID: x.uuid(), Exists: true, Closed: x.setting("index.verified_before_close") == "true"}
+	t := Target{Index: x.name, UUID: x.uuid(), Exists: true, Shared: r.Shared || x.meta().sharedBeside(ns), Closed: x.setting("index.verified_before_close") == "true"}
 	for _, block := range []string{"write", "read_only", "read_only_allow_delete"} {
 		t.ReadOnly = t.ReadOnly || x.setting("index.blocks."+block) == "true"
 	}

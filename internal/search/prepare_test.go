@@ -135,7 +135,7 @@ func TestPrepareRefuses(t *testing.T) {
 	f(aliasOf("orders", `"format":1,"scheme":"native","flow":"f","source":"rs2","namespaces":["shop.orders"]`), "rs2")
 	f(aliasOf("orders", `"format":1,"scheme":"monstache","flow":"f","namespaces":["shop.orders"]`), "monstache")
 	f(aliasOf("orders", `"format":2,"scheme":"native","flow":"f","namespaces":["shop.orders"]`), "newer sluice")
-	f(aliasOf("orders", `"format":"x"`), "scheme")
+	f(aliasOf("orders", `"format":"x"`), "profile")
 	f(`{".ds-orders-2026-000001":{"aliases":{},"mappings":{},"settings":{},"data_stream":"orders"}}`, "data stream")
 	f(`{"a":{"aliases":{"orders":{}}},"b":{"aliases":{"orders":{}}}}`, "is_write_index")
 	f(`{"a":{"aliases":{"orders":{"is_write_index":false}}}}`, "is_write_index")

@@ -146,7 +146,7 @@ func bulkAnswer(c call, each func(i int, action string) string) string {
 		default:
 			ans = `{"index":{"status":201}}`
 		}
-		if strings.HasPrefix(lines[i], `{"index"`) {
+		if !strings.HasPrefix(lines[i], `{"delete"`) {
 			i++
 		}
 		items = append(items, ans)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"sluice/internal/flow"
 )
@@ -28,6 +29,10 @@ type Sink struct {
 	reached atomic.Int64
 	// places is nil where each namespace has one index, and keys are ids.
 	places *places
+	scheme scheme
+	// update: documents are written without versions.
+	update  bool
+	earlier earlier
 }
 
 var _ flow.Sink = (*Sink)(nil)
@@ -38,6 +43,9 @@ func newSink(c *Client) *Sink {
 		limiter: newLimiter(c.opts.MaxInFlight, c.opts.BodyBytes, c.metrics),
 		writers: make(chan *writer, 4*c.opts.MaxInFlight),
 		places:  newPlaces(c.opts.Places),
+		scheme:  schemeOf(c.opts.Profile),
+		update:  c.opts.Write == WriteUpdate,
+		earlier: earlier{opened: time.Now(), grace: time.Second},
 	}
 }
 
@@ -63,6 +71,11 @@ func (s *Sink) Write(ctx context.Context, b flow.Batch) ([]flow.Verdict, error) 
 	}
 	if s.places != nil {
 		return s.writePlaced(ctx, b)
+	}
+	if s.update {
+		if err := s.waitForEarlier(ctx); err != nil {
+			return nil, err
+		}
 	}
 	w := s.takeWriter()
 	defer s.giveWriter(w)

@@ -2,6 +2,7 @@ package search
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ const (
 	reasonClosed      = "index_closed"
 	reasonMissing     = "index_missing"
 	reasonUnavailable = "unavailable"
+	reasonConflict    = "conflict"
 	reasonServer      = "server_error"
 	reasonOutcome     = "unknown_outcome"
 	reasonRights      = "rights"
@@ -206,6 +208,11 @@ const versionConflict = "version_conflict_engine_exception"
 // conflict judges a 409: the index holds a newer version, which is as it should
 // be, unless no version of ours can be that new (rule S1).
 func (s *Sink) conflict(raw []byte, index string) flow.Verdict {
+	if s.update { // somebody else has changed the document at the same time
+		return flow.Verdict{Outcome: flow.Retry, Reason: reasonConflict, Err: &flow.Error{
+			Op: "write to index", Object: index, Class: flow.Transient, Err: errors.New("somebody else changes the document at the same time"),
+		}}
+	}
 	current, ok := currentVersion(raw)
 	if limit := s.limitFor(current); ok && limit > 0 && current > limit {
 		return flow.Verdict{Outcome: flow.Halt, Reason: reasonForeign, Err: &flow.Error{
@@ -225,6 +232,9 @@ func (s *Sink) limitFor(version int64) int64 {
 		return limit
 	}
 	limit := s.client.opts.MaxVersion()
+	if limit > 0 {
+		limit += s.scheme.offset + s.scheme.slack
+	}
 	s.reached.Store(limit)
 	return limit
 }

@@ -104,10 +104,14 @@ func (w *writer) add(ctx context.Context, i int) error {
 // encode writes the action of a change with its document.
 func (w *writer) encode(i int, c *flow.Change, t *target) {
 	it := item{change: i, start: len(w.buf), target: t}
-	w.id = transcode.AppendID(w.id[:0], c.ID)
+	var err error
+	if w.id, err = w.sink.scheme.appendID(w.id[:0], c.ID); err != nil {
+		w.settle(i, flow.DeadLetter, reasonKey, "read the key of", t, err)
+		return
+	}
 	switch c.Op {
 	case flow.OpWrite:
-		w.action(`{"index":{`, t, c.Version)
+		w.action(w.put(), t, c.Version)
 		if err := w.document(c, t); err != nil {
 			w.buf = w.buf[:it.start]
 			w.settle(i, flow.DeadLetter, reasonTranscode, "write the document for", t, err)
@@ -148,7 +152,7 @@ func (w *writer) delete(i int, c *flow.Change, it *item) bool {
 	}
 	// What stays in the index is written at the version of the delete. What comes
 	// from the index has been through the pipeline.
-	start := `{"index":{`
+	start := w.put()
 	if c.Doc == nil && w.sink.client.opts.Pipeline != "" {
 		start = `{"index":{"pipeline":"_none",`
 	}
@@ -190,8 +194,18 @@ func (w *writer) settle(i int, o flow.Outcome, reason, op string, t *target, err
 	w.verdicts[i] = flow.Verdict{Outcome: o, Reason: reason, Err: &flow.Error{Op: op, Object: t.name, Class: class, Err: err}}
 }
 
+// put begins the action line of a document.
+func (w *writer) put() string {
+	if w.sink.update {
+		return `{"update":{`
+	}
+	return `{"index":{`
+}
+
 // action appends an action line: what to do, where if the path does not say
-// it, and at which version. external_gte lets the same write through again.
+// it, and at which version. external_gte lets the same write through again. An
+// update has no version, and neither has what is between updates; one that meets
+// somebody else's is made again by the engine.
 func (w *writer) action(start string, t *target, version int64) {
 	b := append(w.buf, start...)
 	if w.path != nil && w.path != t {
@@ -199,23 +213,36 @@ func (w *writer) action(start string, t *target, version int64) {
 	}
 	b = append(b, `"_id":`...)
 	b = appendQuoted(b, w.id)
+	if w.sink.update {
+		if start == `{"update":{` {
+			b = append(b, `,"retry_on_conflict":3`...)
+		}
+		w.buf = append(b, "}}\n"...)
+		return
+	}
 	b = append(b, `,"version":`...)
-	b = strconv.AppendInt(b, version, 10)
+	b = strconv.AppendInt(b, version+w.sink.scheme.offset, 10)
 	w.buf = append(b, `,"version_type":"external_gte"}}`+"\n"...)
 }
 
 // document appends the document's line.
 func (w *writer) document(c *flow.Change, t *target) error {
+	if w.sink.update {
+		w.buf = append(w.buf, `{"doc":`...)
+	}
 	start := len(w.buf)
 	b, err := t.route.Plan.Append(w.buf, c.Doc, &w.stats)
 	w.buf = b
 	if err != nil {
 		return err
 	}
-	if isHashed(w.id) {
+	if !w.sink.scheme.monstache && isHashed(w.id) {
 		if w.buf, err = appendKey(w.buf, start, c.ID); err != nil {
 			return err
 		}
+	}
+	if w.sink.update {
+		w.buf = append(w.buf, `,"doc_as_upsert":true}`...)
 	}
 	w.buf = append(w.buf, '\n')
 	return nil
