@@ -14,7 +14,7 @@ import (
 // TestS2OneBatchHasAKey: where documents move, a snapshot document and a change of
 // its key are never on their way at one time; without places they may be.
 func TestS2OneBatchHasAKey(t *testing.T) {
-	f := func(places bool, want int) {
+	f := func(places, unversioned bool, want int) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
 			busy, most := 0, 0
@@ -36,7 +36,7 @@ func TestS2OneBatchHasAKey(t *testing.T) {
 			p := New(Options{
 				Stream:   &fakeSource{batches: []flow.Batch{batchOf(write("a", 11)), batchOf(write("b", 12))}},
 				Snapshot: &fakeSource{batches: []flow.Batch{page}},
-				Sink:     sink, OldestOpen: c.oldest, Lanes: 1, Places: places,
+				Sink:     sink, OldestOpen: c.oldest, Lanes: 1, Places: places, Unversioned: unversioned,
 			})
 			if err := p.Run(t.Context(), nil); err != nil {
 				t.Error(err)
@@ -46,8 +46,31 @@ func TestS2OneBatchHasAKey(t *testing.T) {
 			}
 		})
 	}
-	f(true, 1)
-	f(false, 2)
+	f(true, false, 1)
+	f(false, true, 1)
+	f(false, false, 2)
+}
+
+// TestS2OvertakenWithoutVersions: where the engine can refuse nothing, every change is
+// remembered, and what a copy or a repair brings of one that it has overtaken is left.
+func TestS2OvertakenWithoutVersions(t *testing.T) {
+	f := func(doc flow.Change, want flow.Op, changes ...flow.Change) {
+		t.Helper()
+		c := &chunk{at(10), true}
+		ts, h := newTombstones(c.oldest), newHasher(newSeeds())
+		ts.unversioned = true
+		ts.remember(changes, h)
+		docs := []flow.Change{doc}
+		if ts.filter(docs, h); docs[0].Op != want {
+			t.Errorf("%+v, want %s", docs[0], want)
+		}
+	}
+	f(snapDoc("a", 10), flow.OpSkip, write("a", 11))
+	f(snapDoc("a", 10), flow.OpSkip, remove("a", 11))
+	f(remove("a", 10), flow.OpSkip, write("a", 11)) // a repair found it missing
+	f(snapDoc("a", 10), flow.OpWrite, write("b", 11))
+	f(snapDoc("a", 12), flow.OpWrite, write("a", 11))
+	f(remove("a", 12), flow.OpDelete, write("a", 11))
 }
 
 // TestS14OvertakenDocument: with places every change is remembered, and a

@@ -97,3 +97,55 @@ func TestS13GhostsFail(t *testing.T) {
 	f(nil, nil, at(1), idOf("a"), "x")
 	f(nil, nil, at(1), idOf("a"), "h")
 }
+
+// TestS13GhostsOfAmbiguousIDs: an id that may be of several keys is a ghost's only if
+// MongoDB has none of them, and the archive knows none.
+func TestS13GhostsOfAmbiguousIDs(t *testing.T) {
+	there := map[string]bool{textOf(int32(1)): true, textOf("2"): true, textOf(bson.JavaScript("code")): true}
+	rec := script("ddd")
+	var log bytes.Buffer
+	asked := 0
+	g := Ghosts{
+		Scan: func(_ context.Context, _ flow.Namespace, page func([]string) error) error {
+			return page([]string{"1", "2", "3", "map[a:1]", "code", "filed", "gone"})
+		},
+		Keys: transcode.GoKeys,
+		Missing: func(_ context.Context, _ flow.Namespace, ids []bson.RawValue) (missing []bson.RawValue, _ bson.Timestamp, _ error) {
+			asked++
+			for _, id := range ids {
+				if !there[string(transcode.AppendID(nil, id))] {
+					missing = append(missing, id)
+				}
+			}
+			return missing, at(30 + asked), nil
+		},
+		Archived: func(_ context.Context, _ flow.Namespace, ids []bson.RawValue) ([]*flow.Archived, error) {
+			out := make([]*flow.Archived, len(ids))
+			for i, id := range ids {
+				if string(transcode.AppendID(nil, id)) == textOf("filed") {
+					out[i] = &flow.Archived{Rule: "r"}
+				}
+			}
+			return out, nil
+		},
+		Write:  rec,
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	}
+	n, err := g.Remove(t.Context(), shop)
+	if n != 2 || err != nil {
+		t.Errorf("removed %d, %v; want 2", n, err)
+	}
+	if len(rec.sends) != 1 || len(rec.sends[0]) != 3 {
+		t.Fatal(rec.text())
+	}
+	for i, want := range []string{"3", "filed", "gone"} {
+		c := rec.sends[0][i]
+		id, err := transcode.AppendGoID(nil, c.ID)
+		if err != nil || string(id) != want || c.Version != versionAt(31) || (c.Archived != nil) != (want == "filed") {
+			t.Errorf("%s %+v %v, want %s", id, c, err, want)
+		}
+	}
+	if !strings.Contains(log.String(), "count=1") {
+		t.Errorf("log %q, want one that was left", &log)
+	}
+}

@@ -55,6 +55,10 @@ type Options struct {
 	// document that the stream has overtaken comes as a delete at its own
 	// version, with Left: it takes away what lies elsewhere and is older.
 	Places bool
+	// Unversioned: the sink has no versions by which it could refuse what is older
+	// (rule S2). Then a key is never in two writes at one time, and what the copy
+	// brings of one that the stream has overtaken is not written. Not with Places.
+	Unversioned bool
 	// Attributor tells an archive's deletes from users'. May be nil: then all
 	// are users'.
 	Attributor Attributor

@@ -40,9 +40,9 @@ func New(o Options) *Pump {
 		breaker: newBreaker(),
 		metrics: o.Metrics,
 	}
-	if o.Places {
+	if o.Places || o.Unversioned {
 		p.claims = newClaims()
-		p.tombs.places = true
+		p.tombs.places, p.tombs.unversioned = o.Places, o.Unversioned
 	}
 	p.retry = retrier{log: newErrlog(o.Logger), watch: p.watch, metrics: o.Metrics}
 	return p

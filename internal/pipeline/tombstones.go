@@ -25,10 +25,12 @@ type tombstones struct {
 	oldest func() (bson.Timestamp, bool)
 	// places: documents may move, so every change is remembered.
 	places bool
-	n      atomic.Int64
-	mu     sync.RWMutex
-	gone   map[key]int64
-	sweep  int // prune when gone is this large
+	// unversioned: so is it where the engine keeps no versions at all (rule S2).
+	unversioned bool
+	n           atomic.Int64
+	mu          sync.RWMutex
+	gone        map[key]int64
+	sweep       int // prune when gone is this large
 }
 
 func newTombstones(oldest func() (bson.Timestamp, bool)) *tombstones {
@@ -39,7 +41,7 @@ func newTombstones(oldest func() (bson.Timestamp, bool)) *tombstones {
 // know of: those above the oldest read time.
 func (t *tombstones) remember(changes []flow.Change, h *hasher) {
 	first := 0
-	if !t.places {
+	if !t.everything() {
 		first = firstDelete(changes)
 	}
 	if first < 0 || t.oldest == nil {
@@ -56,7 +58,7 @@ func (t *tombstones) remember(changes []flow.Change, h *hasher) {
 	}
 	for i := first; i < len(changes); i++ {
 		c := &changes[i]
-		if c.Op != flow.OpDelete && !t.places || c.Version <= floor {
+		if c.Op != flow.OpDelete && !t.everything() || c.Version <= floor {
 			continue
 		}
 		k := h.of(c)
@@ -70,8 +72,12 @@ func (t *tombstones) remember(changes []flow.Change, h *hasher) {
 	t.n.Store(int64(len(t.gone)))
 }
 
+// everything tells whether writes are remembered too.
+func (t *tombstones) everything() bool { return t.places || t.unversioned }
+
 // filter turns the writes among changes whose document was deleted later (with
 // places: changed later) into OpSkip (into deletes that are as old as they are).
+// Without versions, whatever was overtaken is skipped.
 func (t *tombstones) filter(changes []flow.Change, h *hasher) {
 	if t.n.Load() == 0 {
 		return
@@ -80,7 +86,7 @@ func (t *tombstones) filter(changes []flow.Change, h *hasher) {
 	defer t.mu.RUnlock()
 	for i := range changes {
 		c := &changes[i]
-		if c.Op != flow.OpWrite {
+		if c.Op != flow.OpWrite && (!t.unversioned || c.Op != flow.OpDelete) {
 			continue
 		}
 		if v, ok := t.gone[h.of(c)]; ok && c.Version < v {
