@@ -149,6 +149,9 @@ type Flow struct {
 	Settings json.RawMessage
 	Mappings json.RawMessage
 	On       On
+	// Profile and Write say by whose ways, and how, the indexes are written.
+	Profile Profile
+	Write   WriteMode
 }
 
 // FilterTexts returns pattern and query of each filter as text, in order, for

@@ -101,6 +101,7 @@ func (c *Config) crossFlow(d *decoder, f *Flow, path string) {
 	}
 	d.crossPriority(f, path)
 	d.crossPlaces(f, path)
+	d.crossProfile(f, path)
 	d.crossFields(f.Fields, path+".fields")
 	d.crossRelated(f, path)
 }

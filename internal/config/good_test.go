@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -81,10 +82,15 @@ func TestEverythingIsSet(t *testing.T) {
 	flows, rest, _ := strings.Cut(out, "- name: orders")
 	_, rules, _ := strings.Cut(rest, "\narchive:")
 	rule, second, _ := strings.Cut(rules, "- name: second")
+	for _, want := range []string{"profile: monstache", "write: update"} {
+		if !strings.Contains(rest, want) {
+			t.Errorf("%s isn't set", want)
+		}
+	}
 	for line := range strings.SplitSeq(flows+rule, "\n") {
 		name, _, _ := strings.Cut(strings.TrimSpace(line), ":")
-		// What has no effect beside the rest, so that another rule sets it.
-		if strings.HasSuffix(line, "# default") && name != "soak" && name != "shadow" {
+		// What has no effect beside the rest, or can't be, so that another flow or rule sets it.
+		if strings.HasSuffix(line, "# default") && !slices.Contains([]string{"soak", "shadow", "profile", "write"}, name) {
 			t.Errorf("still at its default: %s", line)
 		}
 	}

@@ -83,7 +83,7 @@ func flowSpec(f *Flow) []field {
 			Name: "on", Doc: "What follows from what happens in MongoDB.",
 			Into: section(func() []field { return onSpec(&f.On) }),
 		},
-	})
+	}, profileSpec(f))
 }
 
 func snapshotSpec(s *Snapshot) []field {
@@ -142,8 +142,9 @@ func renderSpec(r *Render) []field {
 			Doc: "Decimal128 as text, which keeps all 34 digits, or as a number.",
 		},
 		{
-			Name: "non_finite", Into: choice(&r.NonFinite, NonFiniteNull, NonFiniteString), Default: "null", Example: "string",
-			Doc: "NaN and the infinities as null, or as text.",
+			Name: "non_finite", Into: choice(&r.NonFinite, NonFiniteNull, NonFiniteString, NonFiniteRemove, NonFiniteReject), Default: "null", Example: "string",
+			Doc: "NaN and the infinities as null or as text; `remove` leaves the field, or the element of an array, out; `reject` makes the document a dead letter. " +
+				"With `profile: monstache`: `reject` (its default) or `remove`, which also hold for dates outside of the years 0 to 9999.",
 		},
 		{
 			Name: "bad_names", Into: choice(&r.BadNames, BadNamesRepair, BadNamesReject), Default: "repair", Example: "repair",

@@ -139,6 +139,8 @@ type NonFiniteFormat string
 const (
 	NonFiniteNull   NonFiniteFormat = "null"
 	NonFiniteString NonFiniteFormat = "string"
+	NonFiniteRemove NonFiniteFormat = "remove"
+	NonFiniteReject NonFiniteFormat = "reject"
 )
 
 // BadNames says what is done with field names that the index can't hold.
