@@ -53,6 +53,8 @@ func fingerprint(cfg *config.Flow, ns flow.Namespace) string {
 		Pipe  string         `json:",omitempty"`
 		Place []string       `json:",omitempty"`
 		More  *config.Fields `json:",omitempty"`
+		// Write is what is not native.
+		Write []string `json:",omitempty"`
 	}
 	x := cfg.Fields
 	x.Include, x.Exclude, x.Rename = nil, nil, nil
@@ -66,7 +68,10 @@ func fingerprint(cfg *config.Flow, ns flow.Namespace) string {
 	if cfg.Templated() {
 		later.Place = []string{cfg.Index, cfg.ID, cfg.Routing}
 	}
-	if later.Where = cfg.WhereTexts(); later.More != nil || len(later.Where) > 0 || later.Pipe != "" || later.Place != nil {
+	if cfg.Profile == config.ProfileMonstache || cfg.Write == config.WriteUpdate {
+		later.Write = []string{string(cfg.Profile), string(cfg.Write)}
+	}
+	if later.Where = cfg.WhereTexts(); later.More != nil || len(later.Where) > 0 || later.Pipe != "" || later.Place != nil || later.Write != nil {
 		more, _ := json.Marshal(later)
 		shape = append(shape, more...)
 	}

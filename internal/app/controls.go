@@ -21,8 +21,8 @@ type controls struct {
 	hear func(flow.Control)
 	// gone hears of a collection that was dropped or renamed away.
 	gone func(flow.Namespace)
-	// leave tells that ghosts of a namespace can't be told from archived documents.
-	leave func(flow.Namespace) bool
+	// stay tells why ghosts of a namespace stay; "" if they don't.
+	stay func(context.Context, flow.Namespace) (why string, err error)
 }
 
 // Apply does what c asks for; it may be called again after a failure.
@@ -62,8 +62,12 @@ func (a *controls) snapshotDone(ctx context.Context, c flow.Control, log *slog.L
 		log.Info("snapshot done")
 		return nil
 	}
-	if a.leave(c.NS) {
-		log.Warn("snapshot done; documents that MongoDB no longer has stay in the index: with on.archive: keep they can't be told from archived ones")
+	why, err := a.stay(ctx, c.NS)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		log.Warn("snapshot done; documents that MongoDB no longer has stay in the index: " + why)
 		return nil
 	}
 	removed, err := a.ghosts.Remove(ctx, c.NS)

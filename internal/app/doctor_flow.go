@@ -49,6 +49,7 @@ func (d *doctor) flow(ctx context.Context, cfg *config.Flow) {
 	o := reachSearch(d.cfg.Search)
 	o.Timeout = min(o.Timeout, visitTimeout)
 	o.Flow, o.Transport, o.Route, o.Places = cfg.Name, d.o.Transport, route, placementOf(run.templates)
+	writing(&o, cfg)
 	if d.mongo != nil {
 		o.Source = d.mongo.Identity()
 	}

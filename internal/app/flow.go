@@ -251,6 +251,7 @@ func (f *flowRun) searchOptions() search.Options {
 	o := reachSearch(f.o.Config.Search)
 	o.Flow, o.Source, o.MaxVersion, o.Route = f.cfg.Name, f.source.Identity(), f.maxVersion, f.route()
 	o.Pipeline, o.Places = f.cfg.Pipeline, placementOf(f.templates)
+	writing(&o, f.cfg)
 	o.Transport, o.Logger, o.Metrics = f.o.Transport, f.log, f.metrics.search
 	return o
 }
@@ -336,12 +337,14 @@ func (f *flowRun) pumpOptions() pipeline.Options {
 	l := f.o.Config.Limits
 	return pipeline.Options{
 		Shape:  f.shape(),
-		Places: placementOf(f.templates) != nil,
+		Places: placementOf(f.templates) != nil, Unversioned: f.cfg.Write == config.WriteUpdate,
 		Stream: f.gate.wrap(f.source.Stream()), Snapshot: f.gate.wrap(f.source.Snapshot()), Reread: f.source.Reread(), Sink: f.sink,
 		Attributor: f.attributor,
 		Controls: &controls{
-			sink: f.sink, hear: f.hear, bind: f.bind, letters: f.letters, log: f.log, gone: f.gone, leave: f.leavesGhosts,
-			ghosts: pipeline.Ghosts{Scan: f.sink.ScanIDs, Missing: f.source.Missing, Archived: f.archived, Write: f.sink, Logger: f.log},
+			sink: f.sink, hear: f.hear, bind: f.bind, letters: f.letters, log: f.log, gone: f.gone, stay: f.whyGhostsStay,
+			ghosts: pipeline.Ghosts{
+				Scan: f.sink.ScanIDs, Keys: keysOf(f.cfg), Missing: f.source.Missing, Archived: f.archived, Write: f.sink, Logger: f.log,
+			},
 		},
 		DeadLetters: f.letters, OldestOpen: f.source.OldestOpen,
 		Lanes: l.Lanes, SnapshotWriters: l.SnapshotWriters, BudgetBytes: f.budget.Load(),

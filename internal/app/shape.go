@@ -30,7 +30,7 @@ func Check(cfg *config.Config) error {
 
 // planOf compiles how the documents of a flow are written.
 func planOf(f *config.Flow) (*transcode.Plan, error) {
-	r, x := f.Render, f.Fields
+	x := f.Fields
 	fields := transcode.Fields{
 		Include: x.Include, Exclude: x.Exclude, Rename: x.Rename, OnError: transcode.OnError(x.OnError),
 		Flatten: x.Flatten, Set: x.Set, Copy: x.Copy, LowerNames: x.LowerNames,
@@ -41,10 +41,10 @@ func planOf(f *config.Flow) (*transcode.Plan, error) {
 			fields.Cast[path] = transcode.CastType(to)
 		}
 	}
-	plan, err := transcode.Compile(transcode.Options{
-		Dates: transcode.DateFormat(r.Dates), Decimal: transcode.DecimalFormat(r.Decimals),
-		NonFinite: transcode.NonFiniteFormat(r.NonFinite), BadNames: transcode.BadNames(r.BadNames),
-	}, fields)
+	if f.Profile == config.ProfileMonstache { // its defaults say nothing
+		fields.OnError = ""
+	}
+	plan, err := transcode.Compile(renderOf(f), fields)
 	if err != nil {
 		err = &flow.Error{Op: "read the fields of flow", Object: f.Name, Class: flow.Config, Err: fmt.Errorf("fields: %w", err)}
 	}

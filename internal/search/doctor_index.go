@@ -112,7 +112,7 @@ func (c *Client) judgeIndex(ctx context.Context, f *flow.Findings, ns flow.Names
 			"a crash of the engine loses writes that it has confirmed, and sluice does not write them again",
 			"PUT /"+x.name+`/_settings {"index.translog.durability": "request"}`)
 	}
-	if !alias {
+	if !alias && c.opts.Profile != ProfileMonstache {
 		c.judgeAutoCreate(ctx, f, ns, x)
 	}
 	for _, name := range []string{"index.default_pipeline", "index.final_pipeline"} {
@@ -142,7 +142,11 @@ func (c *Client) judgeOwner(ctx context.Context, f *flow.Findings, r Route, x *i
 		f.Fail(flow.FindingWarning, check, x.name, err, "")
 		return
 	}
-	if n > 0 {
+	switch {
+	case n > 0 && c.opts.Profile == ProfileMonstache:
+		f.Add(flow.FindingInfo, check, x.name, fmt.Sprintf("the index %s has %d documents that sluice has not written", x.name, n),
+			"the flow goes on with it (profile: monstache); a copy with an index that has documents ends by removing what MongoDB does not have", "")
+	case n > 0:
 		f.Add(flow.FindingError, check, x.name, fmt.Sprintf("the index %s has %d documents that sluice has not written", x.name, n),
 			"the copy ends by removing what MongoDB does not have, and documents of the same id are overwritten",
 			"give the flow another index (index, index_prefix); or, if these documents may go, delete the index "+x.name)

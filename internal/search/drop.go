@@ -32,7 +32,7 @@ func (s *Sink) dropped(ctx context.Context, c flow.Control) error {
 		log.LogAttrs(ctx, slog.LevelWarn, "the collection was dropped; its index is not this flow's and stays as it is")
 		return nil
 	}
-	if r.Shared || len(m.Namespaces) > 1 {
+	if len(m.Namespaces) > 1 {
 		log.LogAttrs(ctx, slog.LevelWarn, "the collection was dropped; its index holds documents of other collections too and stays as it is")
 		return nil
 	}

@@ -144,9 +144,6 @@ type Route struct {
 	// Archive is for the deletes of an archive, Delete for all others.
 	Archive ArchivePolicy
 	Drop    DropPolicy
-	// Shared: other namespaces may have the index too (ProfileMonstache), and nothing
-	// tells their documents apart. It is then left as it is by a drop.
-	Shared bool
 }
 
 // Target is what was found of the index of a namespace.
@@ -158,7 +155,8 @@ type Target struct {
 	Exists bool
 	// Docs is how many documents it holds; 0 if it is closed.
 	Docs int64
-	// Shared: documents of other namespaces are in it too, and nothing tells them apart.
+	// Shared: other namespaces were written to it too. Without Places nothing tells
+	// their documents apart.
 	Shared bool
 	// Closed and ReadOnly tell why nothing can be written.
 	Closed   bool

@@ -168,7 +168,7 @@ func (s *Sink) Inspect(ctx context.Context, ns flow.Namespace) (Target, error) {
 	if err != nil || x == nil {
 		return Target{}, err
 	}
-	t := Target{Index: x.name, UUID: x.uuid(), Exists: true, Shared: r.Shared || x.meta().sharedBeside(ns), Closed: x.setting("index.verified_before_close") == "true"}
+	t := Target{Index: x.name, UUID: x.uuid(), Exists: true, Shared: x.meta().sharedBeside(ns), Closed: x.setting("index.verified_before_close") == "true"}
 	for _, block := range []string{"write", "read_only", "read_only_allow_delete"} {
 		t.ReadOnly = t.ReadOnly || x.setting("index.blocks."+block) == "true"
 	}

@@ -146,23 +146,21 @@ func TestMonstacheCreatesPlainIndexes(t *testing.T) {
 }
 
 func TestS15MonstacheDrops(t *testing.T) {
-	f := func(r Route, found string, want int) {
+	f := func(found string, want int) {
 		t.Helper()
 		s := newScript(t)
 		s.say("GET /orders", 200, found)
 		s.say("DELETE /orders", 200, `{}`)
-		r.Drop = DropIndex
-		if err := openTest(t, s.monstache(r)).Sink().Apply(t.Context(), control(flow.ControlDropped)); err != nil {
+		if err := openTest(t, s.monstache(Route{Drop: DropIndex})).Sink().Apply(t.Context(), control(flow.ControlDropped)); err != nil {
 			t.Fatal(err)
 		}
 		if got := len(s.seen("DELETE /orders")); got != want {
 			t.Errorf("%s: %d", found, got)
 		}
 	}
-	f(Route{}, monstacheOrders, 1)
-	f(Route{Shared: true}, monstacheOrders, 0)
-	f(Route{}, plainOrders, 0) // nothing of it was ever ours
-	f(Route{}, strings.Replace(monstacheOrders, `["shop.orders"]`, `["shop.orders","shop.old"]`, 1), 0)
+	f(monstacheOrders, 1)
+	f(plainOrders, 0) // nothing of it was ever ours
+	f(strings.Replace(monstacheOrders, `["shop.orders"]`, `["shop.orders","shop.old"]`, 1), 0)
 }
 
 // Monstache makes some versions of its own clock: one that is a little ahead is
