@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+	"unicode/utf8"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -25,8 +26,19 @@ func FuzzAppend(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	others := []*Plan{mustCompile(f, Options{Style: StyleMonstache}, Fields{}), mustCompile(f, Options{NonFinite: NonFiniteRemove}, Fields{})}
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		var st Stats
+		for _, o := range others {
+			if got, err := o.Append(nil, doc, &st); err == nil && !json.Valid(got) {
+				t.Fatalf("no JSON: %s", got)
+			}
+		}
+		if v, err := bson.Raw(doc).LookupErr("_id"); err == nil {
+			if text, err := AppendGoID(nil, v); err == nil && (len(text) == 0 || len(text) > MaxID || !utf8.Valid(text)) {
+				t.Fatalf("id %q", text)
+			}
+		}
 		got, err := p.Append(nil, doc, &st)
 		if err == nil && !json.Valid(got) {
 			t.Fatalf("no JSON: %s", got)

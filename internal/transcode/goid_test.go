@@ -103,7 +103,8 @@ func TestS13GoKeysHoldEveryKey(t *testing.T) {
 			}
 		}
 	}
-	for _, v := range []any{1, 1.0, "1", "12.50", true, "true", nil, bson.DateTime(100), bson.Timestamp{T: 1, I: 2}, bson.ObjectID{1}, "{5 6}", "<nil>", 1e20, bson.Binary{Subtype: 200, Data: []byte("abc")}} {
+	dec, _ := bson.ParseDecimal128("12.50")
+	for _, v := range []any{1, dec, 1.0, "1", "12.50", true, "true", nil, bson.DateTime(100), bson.Timestamp{T: 1, I: 2}, bson.ObjectID{1}, "{5 6}", "<nil>", 1e20, bson.Binary{Subtype: 200, Data: []byte("abc")}} {
 		check(t, rawValue(t, v))
 	}
 	rapid.Check(t, func(t *rapid.T) {
