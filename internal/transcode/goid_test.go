@@ -2,6 +2,7 @@ package transcode
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ func TestS10GoIDs(t *testing.T) {
 		{int32(-5), "-5"},
 		{int64(1) << 60, "1152921504606846976"},
 		{10.0, "10"},
-		{-0.0, "0"},
+		{math.Copysign(0, -1), "0"},
 		{1.5, "1.5"},
 		{1234567.5, "1.2345675e+06"},
 		{1e-5, "1e-05"},

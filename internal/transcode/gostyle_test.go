@@ -78,7 +78,7 @@ func (r goReference) value(v any, scope bool) (_ any, keep bool, err error) {
 			}
 		}
 		for _, x := range m {
-			if x == error(errGoReference) {
+			if x == any(errGoReference) {
 				return nil, false, errGoReference
 			}
 		}
