@@ -33,6 +33,8 @@ type world struct {
 	trouble int              // chance in percent of a retry or an error
 	written map[string]int64 // as settled, of the stream alone
 	letters letterBox
+	// unversioned: the engine takes whatever comes, in the order in which it comes.
+	unversioned bool
 }
 
 // state is what a key was from a version on; doc "" is a deletion.
@@ -157,7 +159,7 @@ func (w *world) apply(c *flow.Change) flow.Verdict {
 	if old != nil && old.doc == "" && time.Since(old.gone) > forgetAfter {
 		old = nil
 	}
-	if old != nil && old.version > c.Version {
+	if old != nil && old.version > c.Version && !w.unversioned {
 		return flow.Verdict{Outcome: flow.Superseded}
 	}
 	w.index[k] = &indexed{state{c.Version, string(c.Doc)}, time.Now()}
@@ -348,17 +350,24 @@ func (w *world) snapshot(t *rapid.T, keys, second int) (out []flow.Batch) {
 	return out
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { testModel(t, false) }
+
+// TestS2ModelWithoutVersions: the same where the engine has no versions (rule S2).
+func TestS2ModelWithoutVersions(t *testing.T) { testModel(t, true) }
+
+func testModel(t *testing.T, unversioned bool) {
+	t.Helper()
 	rapid.Check(t, func(rt *rapid.T) {
 		w := &world{
 			rnd:     rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 1)),
 			history: make(map[string][]state), poison: make(map[string]bool), index: make(map[string]*indexed),
 			flying: make(map[string]bool), sent: make(map[string]int64), settled: make(map[string]int64),
-			written: make(map[string]int64),
+			written: make(map[string]int64), unversioned: unversioned,
 			trouble: rapid.SampledFrom([]int{0, 5, 30}).Draw(rt, "trouble"),
 		}
 		stream, snapshot, read := w.generate(rt)
 		opts := Options{
+			Unversioned:     unversioned,
 			Lanes:           rapid.IntRange(1, 5).Draw(rt, "lanes"),
 			SnapshotWriters: rapid.IntRange(1, 3).Draw(rt, "writers"),
 			BatchBytes:      rapid.SampledFrom([]int{1, 100, 1 << 20}).Draw(rt, "batch"),
