@@ -57,8 +57,8 @@ func (s *Sink) slowRefresh(ctx context.Context, ns flow.Namespace) error {
 	}
 	defer unlock()
 	x, m, err := s.ours(ctx, ns)
-	if err != nil || x == nil || m.RefreshInterval != nil {
-		return err
+	if err != nil || x == nil || m.RefreshInterval != nil || s.scheme.monstache && !m.Created {
+		return err // what Monstache has filled is taken as it is
 	}
 	now := x.setting("index.refresh_interval")
 	if d, ok := parseTime(now); ok && (d < 0 || d >= bulkRefresh) {

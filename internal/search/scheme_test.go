@@ -254,3 +254,33 @@ func TestS2UpdatesWaitForWhatMayRun(t *testing.T) {
 		}
 	}
 }
+
+// An index that Monstache has filled keeps its settings while it is copied into.
+func TestMonstacheIndexIsTakenAsItIs(t *testing.T) {
+	s := newScript(t)
+	s.say("GET /orders", 200, monstacheOrders)
+	if err := openTest(t, s.monstache(Route{})).Sink().Apply(t.Context(), control(flow.ControlSnapshotBegin)); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.puts(); got != "" {
+		t.Error(got)
+	}
+}
+
+// Marks find the document under the profile's id.
+func TestMonstacheMarks(t *testing.T) {
+	s := newScript(t)
+	s.say("GET /orders", 200, monstacheOrders)
+	s.say("POST /_mget", 200, `{"docs":[{"found":true,"_source":{"n":1}}]}`)
+	s.do(bulkOrders, bulkDone)
+	vs, err := openTest(t, s.monstache(Route{Delete: DeleteMark})).Sink().Write(t.Context(), batch(remove(t, 1.0, 5)))
+	if err != nil || outcomes(vs) != "done" {
+		t.Fatal(outcomes(vs), err)
+	}
+	if got := s.seen("POST /_mget")[0].body; got != `{"docs":[{"_index":"orders","_id":"1"}]}` {
+		t.Error(got)
+	}
+	if got := s.seen(bulkOrders)[0].body; !strings.HasPrefix(got, fmt.Sprintf(`{"index":{"_id":"1","version":%d,`, 5+monstacheOffset)+`"version_type":"external_gte"}}`+"\n"+`{"n":1,"deleted":`) {
+		t.Error(got)
+	}
+}

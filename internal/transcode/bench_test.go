@@ -13,7 +13,7 @@ import (
 	"sluice/internal/transcode/shapes"
 )
 
-// BenchmarkTranscode compares one pass with what a program does that decodes:
+// BenchmarkTranscode compares one pass, in both styles, with what a program does that decodes:
 // the driver's Unmarshal to bson.M, conversion, encoding/json.
 func BenchmarkTranscode(b *testing.B) {
 	for _, s := range shapes.All() {
@@ -21,7 +21,8 @@ func BenchmarkTranscode(b *testing.B) {
 		for i := range docs {
 			docs[i] = s.Make(i)
 		}
-		b.Run(s.Name+"/sluice", func(b *testing.B) { benchPlan(b, docs, Fields{}) })
+		b.Run(s.Name+"/sluice", func(b *testing.B) { benchPlan(b, docs, Options{}, Fields{}) })
+		b.Run(s.Name+"/monstache", func(b *testing.B) { benchPlan(b, docs, Options{Style: StyleMonstache}, Fields{}) })
 		b.Run(s.Name+"/baseline", func(b *testing.B) {
 			b.SetBytes(int64(s.Bytes))
 			b.ReportAllocs()
@@ -50,12 +51,12 @@ func BenchmarkFields(b *testing.B) {
 		{"include", Fields{Include: []string{"number", "status", "customer.name", "lines.sku"}}},
 		{"rename", Fields{Rename: map[string]string{"number": "order_number", "lines.sku": "lines.article"}}},
 	} {
-		b.Run(c.name, func(b *testing.B) { benchPlan(b, docs, c.f) })
+		b.Run(c.name, func(b *testing.B) { benchPlan(b, docs, Options{}, c.f) })
 	}
 }
 
-func benchPlan(b *testing.B, docs []bson.Raw, f Fields) {
-	p, err := Compile(Options{}, f)
+func benchPlan(b *testing.B, docs []bson.Raw, o Options, f Fields) {
+	p, err := Compile(o, f)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func BenchmarkValue(b *testing.B) {
 		}
 		doc := bson.Raw(bsoncore.NewDocumentBuilder().AppendArray("a", a.Build()).Build())
 		b.Run(name, func(b *testing.B) {
-			benchPlan(b, repeat(doc), Fields{})
+			benchPlan(b, repeat(doc), Options{}, Fields{})
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/value")
 		})
 	}
@@ -112,7 +113,7 @@ func BenchmarkText(b *testing.B) {
 		"escapes":  strings.Repeat("a line\n\"", 2048),
 	} {
 		doc := bson.Raw(bsoncore.NewDocumentBuilder().AppendString("t", text).Build())
-		b.Run(name, func(b *testing.B) { benchPlan(b, repeat(doc), Fields{}) })
+		b.Run(name, func(b *testing.B) { benchPlan(b, repeat(doc), Options{}, Fields{}) })
 	}
 }
 

@@ -9,8 +9,11 @@
 // It must not do I/O, log, or know of search engines beyond the field names
 // that they refuse. It never changes its input and keeps no view of it.
 //
+// What Monstache writes is a style of its own, with ids of its own (AppendGoID).
+//
 // What can go wrong, all of it with the document itself: ErrCorrupt (the bytes
-// are no BSON) and ErrRejected (a field name that can't be indexed, where the
-// options ask for that). Nothing of the document is in the buffer then. No
-// input makes it panic or read outside the document.
+// are no BSON) and ErrRejected (a field name, or a number that is not finite,
+// where the options ask for that; an id that no index takes). Nothing of the
+// document is in the buffer then. No input makes it panic or read outside the
+// document.
 package transcode
