@@ -70,6 +70,7 @@ func (w *writer) send(ctx context.Context, from, to int) error {
 	case (errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)) && to-from > 1:
 		// A body that is too large may be answered while it is still sent, and the
 		// answer lost with the connection. Anything else fails again at once.
+		w.sink.doubt()
 		return w.halves(ctx, from, to)
 	case err != nil:
 		w.sink.doubt()

@@ -10,7 +10,8 @@
 //
 // How it fails: an answer that is not whole, or does not fit what was sent, is
 // never taken for a success: the outcome is unknown, and the same is sent again,
-// which is harmless, as every write carries a version. A write never makes an
+// which is harmless, as every write carries a version (WriteUpdate has none, and
+// waits until what was sent can no longer run). A write never makes an
 // index under an alias's name: it halts, and the index is copied anew. A fault
 // of one document is a dead letter, a fault of the index or of rights never is.
 package search
