@@ -13,7 +13,7 @@ import (
 // sink, and, after a snapshot that may have left ghosts, by their removal.
 type controls struct {
 	sink    *search.Sink
-	ghosts  pipeline.Ghosts
+	ghosts  func() pipeline.Ghosts
 	bind    *binding
 	letters *letters
 	log     *slog.Logger
@@ -70,7 +70,8 @@ func (a *controls) snapshotDone(ctx context.Context, c flow.Control, log *slog.L
 		log.Warn("snapshot done; documents that MongoDB no longer has stay in the index: " + why)
 		return nil
 	}
-	removed, err := a.ghosts.Remove(ctx, c.NS)
+	ghosts := a.ghosts()
+	removed, err := ghosts.Remove(ctx, c.NS)
 	if err != nil {
 		return err
 	}

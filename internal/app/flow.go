@@ -341,10 +341,7 @@ func (f *flowRun) pumpOptions() pipeline.Options {
 		Stream: f.gate.wrap(f.source.Stream()), Snapshot: f.gate.wrap(f.source.Snapshot()), Reread: f.source.Reread(), Sink: f.sink,
 		Attributor: f.attributor,
 		Controls: &controls{
-			sink: f.sink, hear: f.hear, bind: f.bind, letters: f.letters, log: f.log, gone: f.gone, stay: f.whyGhostsStay,
-			ghosts: pipeline.Ghosts{
-				Scan: f.sink.ScanIDs, Keys: keysOf(f.cfg), Missing: f.source.Missing, Archived: f.archived, Write: f.sink, Logger: f.log,
-			},
+			sink: f.sink, hear: f.hear, bind: f.bind, letters: f.letters, log: f.log, gone: f.gone, stay: f.whyGhostsStay, ghosts: f.ghosts,
 		},
 		DeadLetters: f.letters, OldestOpen: f.source.OldestOpen,
 		Lanes: l.Lanes, SnapshotWriters: l.SnapshotWriters, BudgetBytes: f.budget.Load(),

@@ -7,6 +7,7 @@ import (
 
 	"sluice/internal/config"
 	"sluice/internal/flow"
+	"sluice/internal/pipeline"
 	"sluice/internal/search"
 	"sluice/internal/transcode"
 )
@@ -37,14 +38,24 @@ func keysOf(cfg *config.Flow) func(id string) (likely, others []bson.RawValue) {
 	return nil
 }
 
+// ghosts removes the ghosts of a flow. Where documents have no versions, what has
+// changed since it was scanned stays.
+func (f *flowRun) ghosts() pipeline.Ghosts {
+	g := pipeline.Ghosts{
+		Scan: f.sink.ScanIDs, Keys: keysOf(f.cfg), Missing: f.source.Missing, Archived: f.archived, Write: f.sink, Logger: f.log,
+	}
+	if f.cfg.Write == config.WriteUpdate {
+		one := f.sink.Ghosts()
+		g.Scan, g.Write = one.Scan, one
+	}
+	return g
+}
+
 // whyGhostsStay tells why nothing may be removed from the index of ns as a ghost; ""
 // if it may.
 func (f *flowRun) whyGhostsStay(ctx context.Context, ns flow.Namespace) (string, error) {
 	if f.leavesGhosts(ns) {
 		return "with on.archive: keep they can't be told from archived ones", nil
-	}
-	if f.cfg.Write == config.WriteUpdate {
-		return "with write: update a document that comes back at that moment could go with them", nil
 	}
 	if f.cfg.Profile != config.ProfileMonstache {
 		return "", nil

@@ -276,6 +276,13 @@ func TestWriteUpdate(t *testing.T) {
 	})
 	sure(t, stop())
 	s.same(t, coll)
+
+	// A new copy removes what only the index has.
+	sure(t, ask(t.Context(), http.MethodPost, lookup+"/_update/7777?refresh=true", `{"doc":{"n":7777},"doc_as_upsert":true}`, nil))
+	a, stop = run(t, Options{Config: s.cfg, Resync: []string{"all"}})
+	testkit.Eventually(t, time.Minute, copied(a))
+	s.same(t, coll)
+	sure(t, stop())
 }
 
 // same waits until the index holds what MongoDB holds.

@@ -263,6 +263,8 @@ func (s *Sink) verdict(it *item, r result) flow.Verdict {
 		}}
 	case r.err == nil && r.status/100 == 2, r.err == nil && r.status == http.StatusNotFound && it.del:
 		return flow.Verdict{Outcome: flow.Done}
+	case r.status == http.StatusConflict && it.guarded:
+		return flow.Verdict{Outcome: flow.Superseded, Reason: "newer_version"}
 	case r.status == http.StatusConflict && bytes.Contains(r.err, []byte(versionConflict)):
 		return s.conflict(r.err, index)
 	}

@@ -284,3 +284,39 @@ func TestMonstacheMarks(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestS13GhostsWithoutVersions: what has changed since it was scanned stays.
+func TestS13GhostsWithoutVersions(t *testing.T) {
+	s := newScript(t)
+	s.say("GET /_tasks", 200, `{"nodes":{}}`)
+	s.say("POST /orders-000001/_refresh", 200, `{}`)
+	s.say("POST /orders-000001/_search", 200, `{"_scroll_id":"s1","_shards":{"failed":0},"hits":{"hits":[{"_id":"a","_seq_no":5,"_primary_term":2},{"_id":"b","_seq_no":6,"_primary_term":2}]}}`)
+	s.say("POST /_search/scroll", 200, `{"_scroll_id":"s1","_shards":{"failed":0}}`)
+	s.say("DELETE /_search/scroll", 200, `{}`)
+	s.do(bulkOrders, func(c call) (int, string) {
+		return 200, bulkAnswer(c, func(i int, _ string) string {
+			if i == 1 {
+				return itemError("delete", 409, versionConflict, "[b]: version conflict, required seqNo [6], primary term [2]. current document has seqNo [9] and primary term [2]")
+			}
+			return ""
+		})
+	})
+	g := s.updates(Route{}).Ghosts()
+	err := g.Scan(t.Context(), orders, func(ids []string) error {
+		vs, err := g.Write(t.Context(), batch(remove(t, "a", 7), remove(t, "b", 7), remove(t, "never seen", 7)))
+		if err != nil || outcomes(vs) != "done superseded superseded" || len(ids) != 2 {
+			t.Error(ids, outcomes(vs), err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"delete":{"_id":"a","if_seq_no":5,"if_primary_term":2}}` + "\n" + `{"delete":{"_id":"b","if_seq_no":6,"if_primary_term":2}}` + "\n"
+	if got := s.seen(bulkOrders)[0].body; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := s.seen("POST /orders-000001/_search")[0].body; !strings.Contains(got, `"seq_no_primary_term":true`) {
+		t.Error(got)
+	}
+}

@@ -77,9 +77,15 @@ func (s *Sink) Write(ctx context.Context, b flow.Batch) ([]flow.Verdict, error) 
 			return nil, err
 		}
 	}
+	return s.writeBatch(ctx, b, nil)
+}
+
+// writeBatch writes a batch; seen, if it is not nil, holds what may be deleted, and as
+// long as it is what it was.
+func (s *Sink) writeBatch(ctx context.Context, b flow.Batch, seen map[string]sequence) ([]flow.Verdict, error) {
 	w := s.takeWriter()
 	defer s.giveWriter(w)
-	w.changes = b.Changes
+	w.changes, w.seen = b.Changes, seen
 	w.verdicts = make([]flow.Verdict, len(b.Changes))
 	if err := w.run(ctx); err != nil {
 		return nil, err

@@ -27,6 +27,9 @@ type writer struct {
 	answer []byte
 	zip    zipper
 
+	// seen, if it is not nil, holds what deletes are for.
+	seen map[string]sequence
+
 	marked   map[int]marked
 	recent   *target
 	answered bool // some body got a whole answer
@@ -38,6 +41,8 @@ type item struct {
 	start  int
 	target *target
 	del    bool
+	// guarded: a conflict says that the document is no longer what it was.
+	guarded bool
 }
 
 // run writes all changes.
@@ -107,6 +112,10 @@ func (w *writer) encode(i int, c *flow.Change, t *target) {
 	var err error
 	if w.id, err = w.sink.scheme.appendID(w.id[:0], c.ID); err != nil {
 		w.settle(i, flow.DeadLetter, reasonKey, "read the key of", t, err)
+		return
+	}
+	if _, it.guarded = w.seen[string(w.id)]; w.seen != nil && !it.guarded {
+		w.verdicts[i] = flow.Verdict{Outcome: flow.Superseded, Reason: "not_scanned"}
 		return
 	}
 	switch c.Op {
@@ -217,6 +226,10 @@ func (w *writer) action(start string, t *target, version int64) {
 		if start == `{"update":{` {
 			b = append(b, `,"retry_on_conflict":3`...)
 		}
+		if seq, ok := w.seen[string(w.id)]; ok {
+			b = strconv.AppendInt(append(b, `,"if_seq_no":`...), seq.no, 10)
+			b = strconv.AppendInt(append(b, `,"if_primary_term":`...), seq.term, 10)
+		}
 		w.buf = append(b, "}}\n"...)
 		return
 	}
@@ -290,7 +303,7 @@ func (w *writer) giveUp(ctx context.Context, err error) error {
 
 // reset lets go of the batch, and of buffers that grew out of all measure.
 func (w *writer) reset() {
-	w.changes, w.verdicts, w.marked, w.path, w.recent = nil, nil, nil, nil, nil
+	w.changes, w.verdicts, w.marked, w.path, w.recent, w.seen = nil, nil, nil, nil, nil, nil
 	w.stats, w.answered = transcode.Stats{}, false
 	clear(w.items[:cap(w.items)])
 	w.items = w.items[:0]
