@@ -137,6 +137,8 @@ type Flow struct {
 	// Index is the fixed name of the alias, only for a flow of one plain
 	// namespace; empty: see IndexName. Or it is a template: see IsTemplate.
 	Index string
+	// Indexes are names by plain namespace, which come before made ones.
+	Indexes map[string]string
 	// ID and Routing are templates; "" for none.
 	ID, Routing string
 	// PreImages: take what a document was before from the change stream.

@@ -102,6 +102,7 @@ func (c *Config) crossFlow(d *decoder, f *Flow, path string) {
 	d.crossPriority(f, path)
 	d.crossPlaces(f, path)
 	d.crossProfile(f, path)
+	d.crossNamed(f, path)
 	d.crossFields(f.Fields, path+".fields")
 	d.crossRelated(f, path)
 }

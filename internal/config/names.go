@@ -40,7 +40,7 @@ func badInName(r rune) bool {
 }
 
 // IndexName returns the alias that the flow writes the collection coll of
-// database db to: its fixed index, or prefix and namespace in lower case
+// database db to: its fixed index, the one named for it, or prefix and namespace in lower case
 // with _ for each character that a name can't hold. Two namespaces may get one
 // name: the caller refuses that. An error says that no name can be made, and
 // what to do.
@@ -49,6 +49,9 @@ func IndexName(f Flow, db, coll string) (string, error) {
 		return f.Index, nil
 	}
 	ns := db + "." + coll
+	if name, ok := f.Indexes[ns]; ok {
+		return name, nil
+	}
 	var b strings.Builder
 	b.WriteString(f.IndexPrefix)
 	for _, r := range ns {

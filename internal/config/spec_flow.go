@@ -59,6 +59,7 @@ func flowSpec(f *Flow) []field {
 			Into: section(func() []field { return renderSpec(&f.Render) }),
 		},
 	}, placesSpec(f), []field{
+		indexesField(f),
 		{
 			Name: "index_prefix", Into: text(&f.IndexPrefix), Example: "prod-",
 			Doc:   "Comes before the names that are made from namespaces.",
