@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"sluice/internal/compat/monstache"
 	"sluice/internal/config"
 	"sluice/internal/flow"
 )
@@ -46,6 +47,8 @@ type cli struct {
 	Doctor  doctorCmd  `cmd:"" help:"Connect, and tell what is in the way of the configuration, with the cure; exit code 3 if something is."`
 	Config  configCmd  `cmd:"" help:"Check, print or describe the configuration."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	Monstache monstacheCmd `cmd:"" passthrough:"" help:"Run by Monstache's flags, environment and file; see docs/migrating-from-monstache.md."`
 }
 
 // stdio is what a verb may write to.
@@ -54,7 +57,7 @@ type stdio struct {
 }
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], stdio{out: os.Stdout, err: os.Stderr}))
+	os.Exit(run(context.Background(), calledAs(os.Args[0], os.Args[1:]), stdio{out: os.Stdout, err: os.Stderr}))
 }
 
 // run parses the arguments, runs the verb and returns the exit code.
@@ -99,9 +102,14 @@ var errCut = errors.New("cut by a second signal, or by --drain-limit; what was s
 
 func exitCode(err error) int {
 	var bad config.Errors
+	var old *monstache.Error
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &old):
+		return old.Code
+	case errors.As(err, new(ended)):
+		return exitFailed
 	case errors.Is(err, errCut):
 		return exitCut
 	case errors.Is(err, errDiffers):

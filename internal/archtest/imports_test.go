@@ -30,8 +30,9 @@ var mayImport = map[string][]string{
 	"internal/pack":       {"internal/flow", "internal/cold"},
 	"internal/archive":    {"internal/governor", "internal/flow", "internal/quota", "internal/cold", "internal/lease", "internal/objstore", "internal/pack", "internal/archive/catalogue"},
 	"internal/app":        {"*"},
-	"cmd/sluice":          {"internal/app", "internal/config", "internal/flow"},
+	"cmd/sluice":          {"internal/app", "internal/compat/monstache", "internal/config", "internal/flow"},
 
+	"internal/compat/monstache":  {},
 	"internal/mongo/vitals":      {"internal/flow", "internal/governor", "internal/mongo"},
 	"internal/mongo/archivedb":   {"internal/flow", "internal/cold", "internal/governor", "internal/lease", "internal/mongo", "internal/mongo/vitals"},
 	"internal/mongo/statedb":     {"internal/flow", "internal/checkpoint", "internal/deadletter", "internal/mongo"},
@@ -69,6 +70,7 @@ var apart = []string{"internal/mongo", "internal/search", "internal/pipeline"}
 var onlyPlaces = map[string][]string{
 	"github.com/goccy/go-yaml":             {"internal/config"},
 	"github.com/alecthomas/kong":           {"cmd/sluice"},
+	"github.com/pelletier/go-toml":         {"internal/compat/monstache"},
 	"go.mongodb.org/mongo-driver/v2/mongo": {"internal/mongo", "internal/mongo/archivedb", "internal/mongo/statedb", "internal/mongo/vitals"},
 	"go.mongodb.org/mongo-driver/v2/x":     {"internal/mongo", "internal/mongo/archivedb", "internal/config"},
 	"go.mongodb.org/mongo-driver/v2/event": {"internal/mongo"},

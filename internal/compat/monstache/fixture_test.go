@@ -1,0 +1,235 @@
+package monstache
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/internal/config"
+)
+
+func TestMain(m *testing.M) {
+	flag.Bool("update", false, "write the files that are compared")
+	os.Exit(m.Run())
+}
+
+// update tells whether golden files are written.
+func update() bool { return flag.Lookup("update").Value.String() == "true" }
+
+// compare holds got against what is in a file behind its line "---".
+func compare(t *testing.T, path, got string) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, want, ok := strings.Cut(string(raw), "---\n")
+	if !ok {
+		t.Fatalf("%s has no line ---", path)
+	}
+	if update() {
+		if err := os.WriteFile(path, []byte(head+"---\n"+got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if got != want {
+		t.Errorf("%s: it gives\n%s\nwant (go test -update writes it)\n%s", path, got, want)
+	}
+}
+
+// outcome is everything that an input leads to: the lines of the sluice.yaml that
+// are not those of no input at all, or what is said instead.
+func outcome(t *testing.T, in Input) string {
+	t.Helper()
+	s, err := Read(in)
+	if err != nil {
+		return told(t, err)
+	}
+	switch {
+	case s.Help:
+		return "usage\n"
+	case s.Version:
+		return Version + "\n"
+	case s.Print:
+		return s.PrintConfig(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	}
+	tr, err := s.Translate()
+	if err != nil {
+		return told(t, err)
+	}
+	loads(t, tr)
+	var b strings.Builder
+	b.WriteString(difference(base(t), tr.Text))
+	if tr.Once {
+		b.WriteString("once\n")
+	}
+	for _, w := range tr.Warnings {
+		b.WriteString("? " + w + "\n")
+	}
+	return b.String()
+}
+
+func told(t *testing.T, err error) string {
+	t.Helper()
+	var e *Error
+	if !errors.As(err, &e) {
+		t.Fatalf("%T: %v", err, err)
+	}
+	return "exit " + string(rune('0'+e.Code)) + "\n! " + strings.ReplaceAll(e.Message, "\n", "\n! ") + "\n"
+}
+
+// base is the translation of nothing.
+func base(t *testing.T) string {
+	t.Helper()
+	s, err := Read(Input{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := s.Translate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr.Text
+}
+
+// difference are the lines of b that a has not, with +, and those that it lacks,
+// with -, below the headers that they stand under. Comments alone don't count.
+func difference(a, b string) string {
+	was, is := lines(a), lines(b)
+	var out strings.Builder
+	var path []string
+	for _, l := range is {
+		depth := (len(l) - len(strings.TrimLeft(l, " -"))) / 2
+		if added := !slices.Contains(was, l); added {
+			for _, p := range path[:min(depth, len(path))] {
+				if p != "" {
+					out.WriteString("  " + p + "\n")
+				}
+			}
+			path = make([]string, len(path))
+			out.WriteString("+ " + l + "\n")
+		}
+		for len(path) <= depth {
+			path = append(path, "")
+		}
+		path = path[:depth+1]
+		path[depth] = ""
+		if strings.HasSuffix(l, ":") && slices.Contains(was, l) {
+			path[depth] = l
+		}
+	}
+	for _, l := range was {
+		if !slices.Contains(is, l) {
+			out.WriteString("- " + l + "\n")
+		}
+	}
+	return out.String()
+}
+
+func lines(s string) []string {
+	return slices.DeleteFunc(strings.Split(strings.TrimSuffix(s, "\n"), "\n"), func(l string) bool { return strings.HasPrefix(strings.TrimSpace(l), "#") })
+}
+
+// loads wants the text to load, without a fault.
+func loads(t *testing.T, tr *Translation) {
+	t.Helper()
+	_, err := config.Parse("monstache.toml", []byte(tr.Text), config.Overrides{})
+	var bad config.Errors
+	if err != nil && !errors.As(err, &bad) {
+		t.Fatal(err)
+	}
+	for _, one := range bad {
+		if !waits(one.Message) {
+			t.Errorf("the text does not load: line %d (%s): %s\n%s", one.Line, tr.Blame(one.Line), one.Message, tr.Text)
+		}
+	}
+}
+
+// waits tells whether a message is about a key of the loader that is still to come.
+func waits(message string) bool {
+	return slices.ContainsFunc(pending(), func(p string) bool { return strings.Contains(message, p) })
+}
+
+// pending are the messages about what the loader does not know yet.
+func pending() []string {
+	return []string{
+		`unknown field "profile"`, `unknown field "takeover"`, `unknown field "stream"`, `unknown field "write"`, `unknown field "scripts"`,
+		`unknown field "files"`, `unknown field "logs"`, `unknown field "stats"`, `http: unknown field "monstache"`, `search: unknown field "trace"`,
+		`snapshot: unknown field "include"`, `snapshot: unknown field "exclude"`, `snapshot: unknown field "repeat"`, `render.non_finite: wants null or string`,
+	}
+}
+
+// TestPendingIsPending fails when the loader has learnt what is waited for.
+func TestPendingIsPending(t *testing.T) {
+	_, err := config.Parse("a.yaml", []byte("http: {monstache: 1}\nlogs: 1\nstats: 1\nsearch: {urls: ['http://a:1'], trace: 1}\nmongodb: {uri: 'mongodb://a/'}\n"+
+		"flows: [{name: a, namespaces: [a.b], profile: 1, takeover: 1, stream: 1, write: 1, scripts: 1, files: 1, snapshot: {include: 1, exclude: 1, repeat: 1}, render: {non_finite: bad}}]\n"), config.Overrides{})
+	for _, p := range pending() {
+		if !strings.Contains(err.Error(), p) {
+			t.Errorf("%s is known now: remove it", p)
+		}
+	}
+}
+
+// TestKeys: each key of the file becomes what its fixture says.
+func TestKeys(t *testing.T) {
+	each(t, "keys", func(t *testing.T, input string) Input {
+		dir := t.TempDir()
+		t.Chdir(dir)
+		if err := os.WriteFile("monstache.toml", []byte(input), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return Input{Args: []string{"-f", "monstache.toml"}}
+	})
+}
+
+// TestFlags is TestKeys for the command line: one argument a line.
+func TestFlags(t *testing.T) {
+	each(t, "flags", func(_ *testing.T, input string) Input {
+		return Input{Args: strings.Split(strings.TrimSuffix(input, "\n"), "\n"), Environ: []string{"NAME=from-env", "SHELL_LIKE="}}
+	})
+}
+
+// TestEnvironment is TestKeys for variables; lines with a dash are arguments.
+func TestEnvironment(t *testing.T) {
+	each(t, "env", func(t *testing.T, input string) Input {
+		var in Input
+		for line := range strings.SplitSeq(strings.TrimSuffix(input, "\n"), "\n") {
+			if strings.HasPrefix(line, "-") {
+				in.Args = append(in.Args, line)
+				continue
+			}
+			name, value, _ := strings.Cut(line, "=")
+			t.Setenv(name, value)
+			in.Environ = append(in.Environ, line)
+		}
+		return in
+	})
+}
+
+func each(t *testing.T, dir string, input func(*testing.T, string) Input) {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/" + dir + "/*.txt")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+			path, err := filepath.Abs(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			head, _, _ := strings.Cut(string(raw), "---\n")
+			compare(t, path, outcome(t, input(t, head)))
+		})
+	}
+}
