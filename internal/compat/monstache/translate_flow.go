@@ -1,7 +1,6 @@
 package monstache
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -38,9 +37,14 @@ func (w *translator) flow() {
 	w.on()
 }
 
+// takeover says where Monstache's position lies, unless another key says where the
+// changes begin.
 func (w *translator) takeover() {
 	s := w.s
-	if !s.writesState() && s.number("delete-strategy") != 1 {
+	if !s.writesState() || !w.sel.stream || s.startsElsewhere() {
+		if s.Mirror {
+			w.warn("-mirror has no effect: it needs resume, and neither replay nor resume-from-timestamp")
+		}
 		return
 	}
 	w.t.section(2, "takeover")
@@ -52,12 +56,18 @@ func (w *translator) takeover() {
 		strategy = "token"
 	}
 	w.t.put(3, "strategy", strategy, "resume-strategy")
+	if s.on("direct-read-stateful") {
+		w.t.put(3, "copied", "listed", "direct-read-stateful")
+	}
 	if s.Mirror {
 		w.t.put(3, "mirror", "true")
 	} else {
 		w.t.comment(3, "mirror: true keeps Monstache's positions up to date, so that one can go back.")
 	}
 }
+
+// startsElsewhere tells whether the changes begin at a time that is given.
+func (s *Settings) startsElsewhere() bool { return s.on("replay") || s.number("resume-from-timestamp") > 0 }
 
 func (w *translator) snapshot() {
 	s, t := w.s, w.t
@@ -88,6 +98,9 @@ func (w *translator) snapshot() {
 
 func (w *translator) stream() {
 	s, t := w.s, w.t
+	for _, ns := range w.sel.passedOver {
+		w.warn("change-stream-namespaces: %s has no effect: namespace-regex or namespace-exclude-regex keeps it out", ns)
+	}
 	t.section(2, "stream")
 	if !w.sel.stream {
 		t.put(3, "enabled", "false", "disable-change-events")
@@ -99,22 +112,21 @@ func (w *translator) stream() {
 		}
 	}
 	put("include", w.sel.streamInclude, "namespace-regex", "change-stream-namespaces")
-	put("exclude", w.sel.streamExclude, "namespace-exclude-regex", "change-stream-namespaces")
-	put("drops_include", w.sel.dropsInclude, "namespace-drop-regex")
-	put("drops_exclude", w.sel.dropsExclude, "namespace-drop-exclude-regex")
-	switch at := s.number("resume-from-timestamp"); {
+	put("exclude", w.sel.streamExclude, "namespace-exclude-regex", "change-stream-namespaces", "direct-read-namespaces")
+	if s.dropsCount() {
+		put("drops_include", w.sel.dropsInclude, "namespace-drop-regex")
+		put("drops_exclude", w.sel.dropsExclude, "namespace-drop-exclude-regex")
+	}
+	switch {
 	case s.on("replay"):
 		t.put(3, "start_at", "earliest", "replay")
-	case at > 0:
-		if at <= 1<<31-1 {
-			at <<= 32
-		}
-		t.put(3, "start_at", quote(fmt.Sprintf("%d:%d", at>>32, at&0xffffffff)), "resume-from-timestamp")
-	}
-	if s.has("namespace-regex") && w.sel.dropsInclude == nil && (s.on("dropped-collections") || s.on("dropped-databases")) {
-		w.warn("%s does not hold back drops, as in Monstache: namespace-drop-regex does", s.from("namespace-regex"))
+	case s.startsElsewhere():
+		t.put(3, "start_at", whole(s.number("resume-from-timestamp")), "resume-from-timestamp")
 	}
 }
+
+// dropsCount tells whether a drop leads to anything.
+func (s *Settings) dropsCount() bool { return s.on("dropped-collections") }
 
 // indexes writes the names that mappings give, of namespaces that are followed.
 // Of two for one namespace the last counts.
@@ -247,8 +259,8 @@ func (w *translator) on() {
 			w.warn("%s: %d is no strategy: nothing is deleted, as in Monstache", s.from("delete-strategy"), n)
 		}
 	}
-	collections, databases := s.on("dropped-collections"), s.on("dropped-databases")
-	if collections {
+	databases := s.on("dropped-databases")
+	if s.dropsCount() {
 		t.put(3, "drop", "delete_index", "dropped-collections", "dropped-databases")
 		if !databases {
 			w.warn("%s: a dropped database drops its collections, whose indexes go, as dropped-collections is true", s.from("dropped-databases"))
