@@ -89,7 +89,9 @@ func TestFollows(t *testing.T) {
 	f([]string{"shop.*"}, []string{"shop.a"}, "shop.a", false)
 	f([]string{"shop.*"}, []string{"/shop\\.a./"}, "shop.ab", false)
 	f([]string{"/crm[.].*/"}, nil, "crm.people", true)
-	f([]string{"/crm[.]p/"}, nil, "crm.people", false)
+	f([]string{"/crm[.]p/"}, nil, "crm.people", true)
+	f([]string{"/^crm[.]p$/"}, nil, "crm.people", false)
 	f([]string{"/a|crm[.]people/"}, nil, "crm.people", true)
-	f([]string{"/crm[.].*/"}, nil, "xcrm.people", false)
+	f([]string{"/crm[.].*/"}, nil, "xcrm.people", true)
+	f([]string{"/^crm[.]/"}, nil, "xcrm.people", false)
 }

@@ -29,7 +29,7 @@ func archiveWhat(a *Archive) []field {
 		{
 			Name: "namespace", Into: text(&a.Namespace), Required: true, Example: "shop.orders",
 			Doc: "What to archive from: `db.collection`, `db.*` for all collections of a database, or a `/regular expression/` " +
-				"for the whole of `db.collection`.",
+				"that is looked for in `db.collection`.",
 			Check: func() error { return checkPattern(a.Namespace) },
 		},
 		{

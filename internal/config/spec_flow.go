@@ -22,7 +22,7 @@ func flowSpec(f *Flow) []field {
 			Name: "namespaces", Into: texts(&f.Namespaces, checkPattern), Required: true, Flag: "--namespace",
 			Example: "[shop.orders, shop.customers]",
 			Doc: "What to follow: `db.collection`, `db.*` for all collections of a database, or a `/regular expression/` " +
-				"for the whole of `db.collection`. Collections that come later and fit are followed as well.",
+				"that is looked for in `db.collection` (`^` and `$` bind it to the ends; `/./` is everything). Collections that come later and fit are followed as well.",
 			Check: func() error { return notEmpty(f.Namespaces, "give at least one namespace") },
 		},
 		{
@@ -192,7 +192,7 @@ func checkFlowName(s string) error {
 // checkPattern looks at one entry of namespaces.
 func checkPattern(s string) error {
 	if isRegexp(s) {
-		if _, err := wholeRegexp(s); err != nil {
+		if _, err := regexpOf(s); err != nil {
 			var bad *syntax.Error
 			if errors.As(err, &bad) {
 				return errors.New("no valid regular expression: " + bad.Code.String())
@@ -226,10 +226,10 @@ func isRegexp(pattern string) bool {
 	return len(pattern) > 2 && pattern[0] == '/' && pattern[len(pattern)-1] == '/'
 }
 
-// wholeRegexp compiles the regular expression of a pattern: it describes the
-// whole namespace, as the source reads it.
-func wholeRegexp(pattern string) (*regexp.Regexp, error) {
-	return regexp.Compile("^(?:" + pattern[1:len(pattern)-1] + ")$")
+// regexpOf compiles the regular expression of a pattern. It is looked for in the
+// namespace, as the source and the archive do.
+func regexpOf(pattern string) (*regexp.Regexp, error) {
+	return regexp.Compile(pattern[1 : len(pattern)-1])
 }
 
 // isPlain tells whether a pattern that passed checkPattern names one collection.
@@ -240,7 +240,7 @@ func isPlain(pattern string) bool {
 // fits tells whether a pattern that passed checkPattern covers the namespace.
 func fits(pattern, ns string) bool {
 	if isRegexp(pattern) {
-		re, err := wholeRegexp(pattern)
+		re, err := regexpOf(pattern)
 		return err == nil && re.MatchString(ns)
 	}
 	if db, all := strings.CutSuffix(pattern, ".*"); all {
