@@ -145,17 +145,29 @@ func (d *doctor) local(ctx context.Context) {
 	if len(d.flows) > 0 && d.cfg.DeadLetters.Store == config.StoreFile {
 		d.note(checkpoint.VisitDir(d.cfg.DeadLetters.Path, "dead_letters.directory", "dead_letters.path", 0))
 	}
-	if d.keepsInMongoDB() && d.mongo != nil {
-		d.note(d.mongo.Writes(ctx, ownDatabase, "state.store, dead_letters.store or the archive keep their rows there"))
-	}
+	d.ownRows(ctx)
 	d.listen(ctx)
 }
 
-// ownDatabase is the database in which sluice keeps what is its own.
-const ownDatabase = "sluice"
+// ownRows looks whether we may write what is our own into MongoDB.
+func (d *doctor) ownRows(ctx context.Context) {
+	if d.mongo == nil {
+		return
+	}
+	own := d.cfg.MongoDB.OwnDatabase
+	if d.keepsInMongoDB() {
+		d.note(d.mongo.Writes(ctx, own, "state.store or dead_letters.store keeps its rows there"))
+	}
+	if len(d.rules) > 0 && !(d.keepsInMongoDB() && own == archiveDatabase) {
+		d.note(d.mongo.Writes(ctx, archiveDatabase, "the archive keeps its rows there"))
+	}
+}
+
+// archiveDatabase is the database of journal, ledger and leases.
+const archiveDatabase = "sluice"
 
 func (d *doctor) keepsInMongoDB() bool {
-	return len(d.rules) > 0 || len(d.flows) > 0 &&
+	return len(d.flows) > 0 &&
 		(d.cfg.State.Store == config.StoreMongoDB || d.cfg.DeadLetters.Store == config.StoreMongoDB)
 }
 

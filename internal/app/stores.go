@@ -27,7 +27,7 @@ func openStores(ctx context.Context, cfg *config.Config, flowName string, client
 		return s, nil
 	}
 	var err error
-	s.db, err = statedb.Open(ctx, statedb.Options{URI: cfg.MongoDB.URI.Reveal(), AppName: "sluice " + Version})
+	s.db, err = statedb.Open(ctx, statedb.Options{URI: cfg.MongoDB.URI.Reveal(), AppName: "sluice " + Version, Database: cfg.MongoDB.OwnDatabase})
 	return s, err
 }
 

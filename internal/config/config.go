@@ -38,6 +38,8 @@ type Config struct {
 type MongoDB struct {
 	// URI is the connection string, whole.
 	URI Secret
+	// OwnDatabase holds positions and dead letters, where their stores are in MongoDB.
+	OwnDatabase string
 }
 
 // Redacted returns the connection string without its secrets, fit for logs.

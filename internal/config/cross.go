@@ -99,6 +99,7 @@ func (c *Config) crossFlow(d *decoder, f *Flow, path string) {
 			d.fail(d.places[at], at, "%s is also in exclude", d.shown(at, ns))
 		}
 	}
+	c.crossOwnDatabase(d, f, path)
 	d.crossPriority(f, path)
 	d.crossPlaces(f, path)
 	d.crossProfile(f, path)

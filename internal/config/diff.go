@@ -73,7 +73,10 @@ func (c *Config) needsRestart(next *Config) Errors {
 		}
 		d.fail(at, path, "changed, and needs a restart: %s", why)
 	}
-	if !alike(c.MongoDB, next.MongoDB) {
+	if c.MongoDB.OwnDatabase != next.MongoDB.OwnDatabase {
+		tell("mongodb.own_database", "the positions would stay behind in the old one")
+	}
+	if c.MongoDB.URI != next.MongoDB.URI {
 		tell("mongodb.uri", "positions, leases and everything that is open belong to this connection")
 	}
 	if !alike(c.State, next.State) {

@@ -82,6 +82,7 @@ func mongodbSpec(m *MongoDB) []field {
 				"characters such as `@`, `:`, `/` and `%` in it must be percent-encoded.",
 			Check: func() error { return checkURI(m.URI.Reveal()) },
 		},
+		ownDatabaseField(m),
 	}
 }
 
@@ -160,7 +161,7 @@ func stateSpec(s *State) []field {
 		{
 			Name: "store", Into: choice(&s.Store, StoreFile, StoreSearch, StoreMongoDB), Default: "file", Example: "file",
 			Doc: "`file` needs a disk that stays; `search` keeps positions in an index beside the documents; " +
-				"`mongodb` keeps them in `sluice.checkpoints` of the source, a document per flow, with majority; that takes the right to write there.",
+				"`mongodb` keeps them in `sluice.checkpoints` of the source (see `mongodb.own_database`), a document per flow, with majority; that takes the right to write there.",
 		},
 		{
 			Name: "path", Into: text(&s.Path), Default: "./sluice-state", Example: "/var/lib/sluice", Flag: "--state",
@@ -183,7 +184,7 @@ func deadLettersSpec(s *DeadLetters) []field {
 	return []field{
 		{
 			Name: "store", Into: choice(&s.Store, StoreSearch, StoreFile, StoreMongoDB), Default: "search", Example: "search",
-			Doc: "`search` notes them in an index, `file` in a directory, `mongodb` in `sluice.dead_letters` of the source, " +
+			Doc: "`search` notes them in an index, `file` in a directory, `mongodb` in `sluice.dead_letters` of the source (see `mongodb.own_database`), " +
 				"with majority; that takes the right to write there.",
 		},
 		{

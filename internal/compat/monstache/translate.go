@@ -85,10 +85,13 @@ func (w *translator) mongodb() {
 	v := w.s.get("mongo-url")
 	w.t.put(1, "uri", secret(v), "mongo-url")
 	w.out.Logins = w.out.Logins || strings.Contains(v.Text, "@") && v.From.Env == ""
+	if w.s.writesState() {
+		w.t.put(1, "own_database", quote(w.s.text("config-database-name")), "config-database-name")
+	}
 }
 
 // stores keeps positions where nothing new has to be allowed: with resume, or
-// stateful copies, Monstache writes to MongoDB, and else to the cluster alone.
+// stateful copies, Monstache writes to its database, and else to the cluster alone.
 func (w *translator) stores() {
 	store, why := "search", ""
 	switch {

@@ -67,7 +67,9 @@ func (w *translator) takeover() {
 }
 
 // startsElsewhere tells whether the changes begin at a time that is given.
-func (s *Settings) startsElsewhere() bool { return s.on("replay") || s.number("resume-from-timestamp") > 0 }
+func (s *Settings) startsElsewhere() bool {
+	return s.on("replay") || s.number("resume-from-timestamp") > 0
+}
 
 func (w *translator) snapshot() {
 	s, t := w.s, w.t

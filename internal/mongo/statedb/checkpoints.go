@@ -44,7 +44,7 @@ type checkpointRow struct {
 func (s *Checkpoints) Load(ctx context.Context) (checkpoint.Record, error) {
 	const op = "load the position of flow"
 	var row checkpointRow
-	err := s.db.own.Collection(checkpointsColl, latest()).FindOne(ctx, byID(s.flow)).Decode(&row)
+	err := s.db.collection(checkpointsColl, latest()).FindOne(ctx, byID(s.flow)).Decode(&row)
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return checkpoint.Record{}, nil
 	}
@@ -53,7 +53,7 @@ func (s *Checkpoints) Load(ctx context.Context) (checkpoint.Record, error) {
 	}
 	if row.Rev == "" {
 		return checkpoint.Record{}, &flow.Error{
-			Op: op, Object: s.flow, Class: flow.Fatal, Err: fmt.Errorf("its document in %s.%s was not written by sluice", database, checkpointsColl),
+			Op: op, Object: s.flow, Class: flow.Fatal, Err: fmt.Errorf("its document in %s.%s was not written by sluice", s.db.home.name(), s.db.home.coll(checkpointsColl)),
 			Hint: "remove that document; everything is then copied again",
 		}
 	}
@@ -83,7 +83,7 @@ func (s *Checkpoints) Save(ctx context.Context, r checkpoint.Record) (checkpoint
 }
 
 func (s *Checkpoints) create(ctx context.Context, op string, row checkpointRow) error {
-	_, err := s.db.own.Collection(checkpointsColl).InsertOne(ctx, row)
+	_, err := s.db.collection(checkpointsColl).InsertOne(ctx, row)
 	if mongo.IsDuplicateKeyError(err) {
 		return s.conflict(op, "it is there by now")
 	}
@@ -93,7 +93,7 @@ func (s *Checkpoints) create(ctx context.Context, op string, row checkpointRow) 
 // replace is an update and no replacement: who follows the whole deployment is
 // then sent an event without the position in it.
 func (s *Checkpoints) replace(ctx context.Context, op string, row checkpointRow, known string) error {
-	res, err := s.db.own.Collection(checkpointsColl).UpdateOne(ctx,
+	res, err := s.db.collection(checkpointsColl).UpdateOne(ctx,
 		append(byID(s.flow),
 			bson.E{Key: "rev", Value: known},
 			bson.E{Key: "fence", Value: bson.D{{Key: "$lte", Value: row.Fence}}}),
@@ -120,7 +120,7 @@ func (s *Checkpoints) conflict(op, why string) error {
 }
 
 func (s *Checkpoints) fault(ctx context.Context, op string, err error, actions ...string) error {
-	return fault(ctx, op, s.flow, err, right{checkpointsColl, actions})
+	return fault(ctx, op, s.flow, err, right{s.db.home, checkpointsColl, actions})
 }
 
 func byID(id string) bson.D { return bson.D{{Key: "_id", Value: id}} }

@@ -21,6 +21,24 @@ const (
 	deadLettersColl = "dead_letters"
 )
 
+// home is where the rows of one process lie. In a database that is not ours the
+// names of the collections say whose they are.
+type home struct{ database string }
+
+func (h home) name() string {
+	if h.database == "" {
+		return database
+	}
+	return h.database
+}
+
+func (h home) coll(name string) string {
+	if h.name() == database {
+		return name
+	}
+	return database + "." + name
+}
+
 // patience bounds one request for dead letters: without a majority the caller
 // is to learn of it, and try again.
 const patience = 30 * time.Second
@@ -29,6 +47,9 @@ const patience = 30 * time.Second
 type Options struct {
 	URI     string
 	AppName string
+	// Database is where the rows lie; "" is "sluice". In any other, the collections
+	// are called sluice.…, and the source has to be kept from following them.
+	Database string
 }
 
 // DB is a connection for the stores of one process. It is safe from several
@@ -36,6 +57,7 @@ type Options struct {
 type DB struct {
 	client *mongo.Client
 	uri    string // without secrets
+	home   home
 	own    *mongo.Database
 }
 
@@ -45,7 +67,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DB{client: client, uri: uri, own: client.Database(database, durable())}, nil
+	at := home{o.Database}
+	return &DB{client: client, uri: uri, home: at, own: client.Database(at.name(), durable())}, nil
 }
 
 // durable is how everything here is written and read, whatever the URI says.
@@ -60,6 +83,11 @@ func durable() *options.DatabaseOptionsBuilder {
 // read alone may show a new primary's past.
 func latest() *options.CollectionOptionsBuilder {
 	return options.Collection().SetReadConcern(readconcern.Linearizable())
+}
+
+// collection is one of ours.
+func (db *DB) collection(name string, opts ...options.Lister[options.CollectionOptions]) *mongo.Collection {
+	return db.own.Collection(db.home.coll(name), opts...)
 }
 
 // Checkpoints returns the store of the position of a flow.

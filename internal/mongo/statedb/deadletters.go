@@ -102,7 +102,7 @@ func (s *DeadLetters) write(ctx context.Context, op string, models []mongo.Write
 func (s *DeadLetters) writeSome(ctx context.Context, models []mongo.WriteModel) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	_, err := s.db.own.Collection(deadLettersColl).BulkWrite(ctx, models)
+	_, err := s.db.collection(deadLettersColl).BulkWrite(ctx, models)
 	return err
 }
 
@@ -122,7 +122,7 @@ func (s *DeadLetters) Load(ctx context.Context, f func(deadletter.Letter) error)
 	if err := s.barrier(ctx); err != nil {
 		return s.fault(ctx, op, err, "find")
 	}
-	cur, err := s.db.own.Collection(deadLettersColl).Find(ctx, s.all())
+	cur, err := s.db.collection(deadLettersColl).Find(ctx, s.all())
 	if err != nil {
 		return s.fault(ctx, op, err, "find")
 	}
@@ -131,7 +131,7 @@ func (s *DeadLetters) Load(ctx context.Context, f func(deadletter.Letter) error)
 		var row letterRow
 		if err := cur.Decode(&row); err != nil {
 			return &flow.Error{
-				Op: op, Object: s.flow, Class: flow.Fatal, Err: fmt.Errorf("the document %s of %s.%s is no letter: %w", cur.Current.Lookup("_id"), database, deadLettersColl, err),
+				Op: op, Object: s.flow, Class: flow.Fatal, Err: fmt.Errorf("the document %s of %s.%s is no letter: %w", cur.Current.Lookup("_id"), s.db.home.name(), s.db.home.coll(deadLettersColl), err),
 				Hint: "remove that document",
 			}
 		}
@@ -146,7 +146,7 @@ func (s *DeadLetters) Load(ctx context.Context, f func(deadletter.Letter) error)
 func (s *DeadLetters) barrier(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := s.db.own.Collection(deadLettersColl, latest()).FindOne(ctx, byID(s.flow+"/")).Err()
+	err := s.db.collection(deadLettersColl, latest()).FindOne(ctx, byID(s.flow+"/")).Err()
 	if errors.Is(err, mongo.ErrNoDocuments) { // there never is one
 		return nil
 	}
@@ -166,5 +166,5 @@ func (s *DeadLetters) Probe(ctx context.Context) error {
 }
 
 func (s *DeadLetters) fault(ctx context.Context, op string, err error, actions ...string) error {
-	return fault(ctx, op, s.flow, err, right{deadLettersColl, actions})
+	return fault(ctx, op, s.flow, err, right{s.db.home, deadLettersColl, actions})
 }

@@ -16,6 +16,7 @@ const codeUnauthorized = 13
 
 // right is what an operation needs of a collection.
 type right struct {
+	home    home
 	coll    string
 	actions []string
 }
@@ -56,14 +57,14 @@ func refusedRows(err error) bool {
 
 // cure names the privilege, and the whole role.
 func (r right) cure() string {
-	return fmt.Sprintf("the user needs %s on {db: %q, collection: %q};\n", strings.Join(r.actions, " and "), database, r.coll) +
-		"create this role in the database admin, and grant it beside the one that follows:\n" + role()
+	return fmt.Sprintf("the user needs %s on {db: %q, collection: %q};\n", strings.Join(r.actions, " and "), r.home.name(), r.home.coll(r.coll)) +
+		"create this role in the database admin, and grant it beside the one that follows:\n" + r.home.role()
 }
 
 // role is the least role for both stores, as a command of mongosh.
-func role() string {
+func (h home) role() string {
 	return `db.getSiblingDB("admin").createRole({role: "sluiceState", roles: [], privileges: [` + "\n" +
-		fmt.Sprintf("  {resource: {db: %q, collection: %q}, actions: [\"find\", \"insert\", \"update\"]},\n", database, checkpointsColl) +
-		fmt.Sprintf("  {resource: {db: %q, collection: %q}, actions: [\"find\", \"insert\", \"update\", \"remove\"]}\n", database, deadLettersColl) +
+		fmt.Sprintf("  {resource: {db: %q, collection: %q}, actions: [\"find\", \"insert\", \"update\"]},\n", h.name(), h.coll(checkpointsColl)) +
+		fmt.Sprintf("  {resource: {db: %q, collection: %q}, actions: [\"find\", \"insert\", \"update\", \"remove\"]}\n", h.name(), h.coll(deadLettersColl)) +
 		"]})"
 }

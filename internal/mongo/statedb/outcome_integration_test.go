@@ -185,8 +185,8 @@ func TestMissingRightsAreNamed(t *testing.T) {
 	denied(half.DeadLetters("f").Probe(t.Context()), `remove on {db: "sluice", collection: "dead_letters"}`)
 
 	var said struct{ Privileges bson.A }
-	if err := bson.UnmarshalExtJSON(roleJSON(role()), false, &said); err != nil {
-		t.Fatalf("%v:\n%s", err, role())
+	if err := bson.UnmarshalExtJSON(roleJSON(home{}.role()), false, &said); err != nil {
+		t.Fatalf("%v:\n%s", err, home{}.role())
 	}
 	fit := login("fit", said.Privileges)
 	if _, err := saveTo(fit, first); err != nil {
