@@ -8,7 +8,7 @@ func operationKeys() []Key {
 		{Name: "logs.error", Kind: Text, Env: "LOG_DIR", State: Done, Does: "`logs.error`."},
 		{Name: "logs.trace", Kind: Text, Env: "LOG_DIR", State: Done, Does: "`logs.trace`."},
 		{Name: "logs.stats", Kind: Text, Env: "LOG_DIR", State: Done, Does: "`logs.stats`."},
-		{Name: "log-rotate.max-size", Kind: Number, Default: "500", Env: "LOG_MAX_SIZE", State: Done, Does: "`logs.rotate.max_size`, in MB. The variable counts only where the file says nothing."},
+		{Name: "log-rotate.max-size", Kind: Number, Default: "500", Env: "LOG_MAX_SIZE", State: Done, Does: "`logs.rotate.max_size`, in MiB. Counts with a file of `logs` alone, as all of `log-rotate`. The variable counts only where the file says nothing."},
 		{Name: "log-rotate.max-age", Kind: Number, Default: "28", Env: "LOG_MAX_AGE", State: Done, Does: "`logs.rotate.max_age`, in days."},
 		{Name: "log-rotate.max-backups", Kind: Number, Default: "5", Env: "LOG_MAX_BACKUPS", State: Done, Does: "`logs.rotate.max_backups`."},
 		{Name: "log-rotate.localtime", Kind: Boolean, State: Done, Does: "`logs.rotate.local_time`."},

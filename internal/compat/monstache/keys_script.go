@@ -4,7 +4,7 @@ package monstache
 func scriptKeys() []Key {
 	return []Key{
 		{Name: "script.namespace", Kind: Text, State: Done, Does: "`scripts`, `kind: map`: the namespace; without it every one."},
-		{Name: "script.script", Kind: Text, State: Done, Does: "`code`. It runs in the mode `monstache`: see scripts.md."},
+		{Name: "script.script", Kind: Text, State: Differs, Does: "`code`, in the mode `monstache`: see [scripts.md](scripts.md). Scripts run on several processors at a time, so their variables are not shared by all calls, and a call is cut after a second."},
 		{Name: "script.path", Kind: Text, State: Done, Does: "`path`, from the working directory."},
 		{Name: "script.routing", Kind: Boolean, State: Later, Does: "As `routing-namespaces`."},
 		{Name: "filter.namespace", Kind: Text, State: Done, Does: "`scripts`, `kind: filter`: the namespace; without it every one."},
@@ -15,7 +15,7 @@ func scriptKeys() []Key {
 		{Name: "pipeline.script", Kind: Text, State: Done, Does: "`code`."},
 		{Name: "pipeline.path", Kind: Text, State: Done, Does: "`path`, from the working directory."},
 		{Name: "pipeline.routing", Kind: Boolean, State: Idle, Does: "Is read in `[[script]]` alone."},
-		{Name: "pipe-allow-disk", Kind: Boolean, Flag: "pipe-allow-disk", State: Differs, Does: "Is left to the server, which allows it by itself from MongoDB 6.0 on."},
+		{Name: "pipe-allow-disk", Kind: Boolean, Flag: "pipe-allow-disk", State: Differs, Does: "For `pipe()`: is left to the server, which allows it by itself from MongoDB 6.0 on."},
 		{Name: "mapper-plugin-path", Kind: Text, Flag: "mapper-plugin-path", State: Later, Does: "A plug-in of Go fits only the very program that it was built with. Write what it does as a script."},
 		{Name: "post-processors", Kind: Number, Flag: "post-processors", State: Idle, Does: "Counts for a plug-in with Process alone."},
 		{Name: "relate.namespace", Kind: Text, State: Later, Does: "Joins. In a `sluice.yaml`, `related` writes documents again that show a changed one."},

@@ -25,8 +25,8 @@ func searchKeys() []Key {
 			Does: "Is not needed: the cluster is asked, also whether it is Elasticsearch or OpenSearch. What is no version stops the start, as in Monstache.",
 		},
 		{
-			Name: "elasticsearch-healthcheck-timeout-startup", Kind: Number, Default: "15", Flag: "", State: Differs,
-			Does: "Is not needed: at the start each request has `search.timeout`; a cluster that does not answer then ends the process with 1.",
+			Name: "elasticsearch-healthcheck-timeout-startup", Kind: Number, Default: "15", State: Done,
+			Does: "`search.startup_timeout`: how long a start waits for the cluster; then it ends with 1.",
 		},
 		{Name: "elasticsearch-healthcheck-timeout", Kind: Number, Default: "5", State: Differs, Does: "Is not needed: a node that fails is left out for a while, and asked again."},
 		{Name: "elasticsearch-max-conns", Kind: Number, Default: "4", Flag: "elasticsearch-max-conns", State: Done, Does: "`search.in_flight`: bulk requests at one time, at most 64."},
@@ -70,14 +70,14 @@ func indexKeys() []Key {
 		},
 		{
 			Name: "delete-strategy", Kind: Number, Flag: "delete-strategy", State: Differs,
-			Does: "0 and 1 are `on.delete: remove`; where a document lies is found by sluice itself, without `meta`. 2, and what is no strategy, is `on.delete: keep`.",
+			Does: "0 and 1 are `on.delete: remove`: a document lies in the index of its namespace under its `_id`, and `meta` is not read. 2, and what is no strategy, is `on.delete: keep`.",
 		},
 		{
 			Name: "delete-index-pattern", Kind: Text, Default: "*", Flag: "delete-index-pattern", State: Differs,
-			Does: "Is not needed: only the indexes of the flow itself are searched.",
+			Does: "Is not needed: no delete has to search.",
 		},
-		{Name: "disable-delete-protection", Kind: Boolean, Flag: "disable-delete-protection", State: Differs, Does: "Is not needed: the former place of a document is found whatever the number of hits."},
-		{Name: "routing-namespaces", Kind: List, Flag: "routing-namespace", State: Later, Does: "Deletes of documents whose index or routing a script has chosen."},
+		{Name: "disable-delete-protection", Kind: Boolean, Flag: "disable-delete-protection", State: Differs, Does: "Is not needed, as the one above."},
+		{Name: "routing-namespaces", Kind: List, Flag: "routing-namespace", State: Later, Does: "Scripts can't choose index or routing yet, so there is nothing that its deletes would have to search for: remove it, if no script sets `_meta_monstache.routing`, `parent` or `index`."},
 		{
 			Name: "dropped-databases", Kind: Boolean, Default: "true", Flag: "dropped-databases", State: Differs,
 			Does: "With `dropped-collections` true: a dropped database drops its collections, and their indexes go whatever this says. With `dropped-collections` false indexes stay, whatever this says.",

@@ -135,26 +135,35 @@ func (w *translator) logs() {
 			w.t.put(1, level, quote(path), "logs."+level)
 		}
 	}
+	w.rotate()
+}
+
+// rotate says when log files are put aside.
+func (w *translator) rotate() {
+	keys := []string{"log-rotate.max-size", "log-rotate.max-age", "log-rotate.max-backups", "log-rotate.localtime", "log-rotate.compress"}
+	if !slices.ContainsFunc([]string{"info", "warn", "error", "trace", "stats"}, func(level string) bool { return w.s.has("logs." + level) }) {
+		for _, key := range keys {
+			if w.s.has(key) {
+				w.warn("%s has no effect: no log goes to a file", w.s.from(key))
+			}
+		}
+		return
+	}
 	w.t.section(1, "rotate")
-	for _, one := range [][2]string{{"max-size", "max_size"}, {"max-age", "max_age"}, {"max-backups", "max_backups"}} {
-		key := "log-rotate." + one[0]
-		if !w.s.has(key) {
-			continue
-		}
-		value := whole(w.s.number(key))
-		switch one[0] {
-		case "max-size":
-			value += "MB"
-		case "max-age":
-			value = whole(w.s.number(key)*24) + "h"
-		}
-		w.t.put(2, one[1], value, key)
+	if w.s.has(keys[0]) {
+		w.t.put(2, "max_size", whole(w.clamp(keys[0], 1, 1<<20))+"MiB", keys[0])
 	}
-	if w.s.on("log-rotate.localtime") {
-		w.t.put(2, "local_time", "true", "log-rotate.localtime")
+	if w.s.has(keys[1]) {
+		w.t.put(2, "max_age", whole(w.clamp(keys[1], 0, 3650))+"d", keys[1])
 	}
-	if w.s.on("log-rotate.compress") {
-		w.t.put(2, "compress", "true", "log-rotate.compress")
+	if w.s.has(keys[2]) {
+		w.t.put(2, "max_backups", whole(w.clamp(keys[2], 0, 10000)), keys[2])
+	}
+	if w.s.on(keys[3]) {
+		w.t.put(2, "local_time", "true", keys[3])
+	}
+	if w.s.on(keys[4]) {
+		w.t.put(2, "compress", "true", keys[4])
 	}
 }
 

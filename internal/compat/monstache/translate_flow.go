@@ -1,6 +1,7 @@
 package monstache
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -137,7 +138,7 @@ func (w *translator) indexes() {
 	var order []string
 	for _, row := range w.s.tables["mapping"] {
 		ns := row["mapping.namespace"].Text
-		if !slices.ContainsFunc(w.sel.namespaces, func(p string) bool { return strings.HasPrefix(p, "/") || covers(p, ns) }) {
+		if !w.reads(ns) {
 			w.warn("%smapping of %s has no effect: nothing of it is read", anyPlace(row), ns)
 			continue
 		}
@@ -182,6 +183,17 @@ func (w *translator) scripts() {
 	}
 }
 
+// reads tells whether a namespace may be copied or followed.
+func (w *translator) reads(ns string) bool {
+	return slices.ContainsFunc(w.sel.namespaces, func(p string) bool {
+		if re, ok := strings.CutPrefix(p, "/"); ok {
+			found, err := regexp.MatchString(strings.TrimSuffix(re, "/"), ns)
+			return err == nil && found
+		}
+		return covers(p, ns)
+	})
+}
+
 // rows are the tables of a kind, the one for all namespaces first. Of pipelines
 // one for all hides the others, and the last of a namespace counts, as in Monstache.
 func (w *translator) rows(table string) []values {
@@ -196,9 +208,12 @@ func (w *translator) rows(table string) []values {
 				global = nil
 			}
 		}
-		if ns == "" {
+		switch {
+		case ns == "":
 			global = append(global, row)
-		} else {
+		case !w.reads(ns):
+			w.warn("%s[[%s]] of %s has no effect: nothing of it is read", anyPlace(row), table, ns)
+		default:
 			own = append(own, row)
 		}
 	}
@@ -217,9 +232,17 @@ func (w *translator) files() {
 		}
 		return
 	}
-	namespaces := s.fileNamespaces()
+	namespaces := slices.DeleteFunc(s.fileNamespaces(), func(ns string) bool {
+		if w.reads(ns) {
+			return false
+		}
+		w.warn("%s: %s has no effect: nothing of it is read", s.from("file-namespaces"), ns)
+		return true
+	})
 	if len(namespaces) == 0 {
-		w.warn("%s has no effect: there is no file-namespaces, and none of the namespaces that are read ends in .files", s.from("index-files"))
+		if !s.has("file-namespaces") {
+			w.warn("%s has no effect: there is no file-namespaces, and none of the namespaces that are listed ends in .files", s.from("index-files"))
+		}
 		return
 	}
 	t.section(2, "files")
@@ -228,7 +251,7 @@ func (w *translator) files() {
 		t.put(3, "max_size", whole(s.number("max-file-size")), "max-file-size")
 	}
 	if s.has("file-downloaders") {
-		t.put(3, "downloaders", whole(w.clamp("file-downloaders", 1, 64)), "file-downloaders")
+		t.put(3, "downloaders", whole(w.clamp("file-downloaders", 1, 256)), "file-downloaders")
 	}
 	t.put(3, "pipeline", "attachment")
 	t.put(3, "put_pipeline", boolean(!s.on("disable-file-pipeline-put")), "disable-file-pipeline-put")

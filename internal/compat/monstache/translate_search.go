@@ -26,6 +26,7 @@ func (w *translator) search() {
 	if w.s.has("elasticsearch-client-timeout") {
 		w.t.put(1, "timeout", whole(w.clamp("elasticsearch-client-timeout", 1, 3600))+"s", "elasticsearch-client-timeout")
 	}
+	w.t.put(1, "startup_timeout", whole(w.clamp("elasticsearch-healthcheck-timeout-startup", 1, 86400))+"s", "elasticsearch-healthcheck-timeout-startup")
 	if w.s.on("verbose") {
 		w.t.put(1, "trace", "true", "verbose")
 	}
