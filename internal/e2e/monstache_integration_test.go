@@ -119,6 +119,22 @@ func (o *old) wantNoIndex(t *testing.T, coll string) {
 	})
 }
 
+// awake writes until a change is seen: what is followed from now on begins some time
+// after /healthz answers, as with Monstache.
+func (o *old) awake(t *testing.T, coll *mongo.Collection) {
+	t.Helper()
+	o.eventually(t, time.Minute, func() error {
+		_, err := coll.UpdateOne(t.Context(), bson.D{{Key: "_id", Value: "awake"}}, bson.D{{Key: "$inc", Value: bson.D{{Key: "n", Value: 1}}}}, options.UpdateOne().SetUpsert(true))
+		if err != nil {
+			return err
+		}
+		if _, found, err := o.doc(coll.Database().Name()+"."+coll.Name(), "awake"); err != nil || !found {
+			return fmt.Errorf("found %v: %w", found, err)
+		}
+		return nil
+	})
+}
+
 // TestMonstacheSuite is Monstache's own black-box suite, by its configuration: the
 // binary runs all the while, and each part begins by dropping the database, so that
 // drops and the inserts right behind them have to come in order.
@@ -133,6 +149,7 @@ elasticsearch-max-seconds = 1
 elasticsearch-max-conns = 1
 `, b.db.Name(), b.db.Name()))
 	coll := b.db.Collection("test")
+	o.awake(t, coll)
 	insert := func(doc bson.D) {
 		t.Helper()
 		if err := b.db.Drop(t.Context()); err != nil {
