@@ -222,11 +222,17 @@ func TestMonstacheMapping(t *testing.T) {
 	if code := o.stop(t); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	// Somebody removes a document of the index: the next start brings it back.
-	if err := call(t.Context(), http.MethodDelete, b.search+"/"+index+"/_doc/10?refresh=true", "", nil); err != nil {
+	// A document of the index is lost: the next start copies again, and brings it back.
+	var lost struct {
+		Version int64 `json:"_version"`
+	}
+	if err := call(t.Context(), http.MethodGet, b.search+"/"+index+"/_doc/10", "", &lost); err != nil {
 		t.Fatal(err)
 	}
-	o = startOld(t, b.uri, b.db, b.search, text+"")
+	if err := call(t.Context(), http.MethodDelete, fmt.Sprintf("%s/%s/_doc/10?version_type=external_gte&version=%d", b.search, index, lost.Version), "", nil); err != nil {
+		t.Fatal(err)
+	}
+	o = startOld(t, b.uri, b.db, b.search, text)
 	o.eventually(t, time.Minute, func() error {
 		if _, found, err := o.doc(index, "10"); err != nil || !found {
 			return fmt.Errorf("found %v, %w", found, err)
@@ -254,4 +260,101 @@ func guarded(t *testing.T, db string) (uri string, root *mongo.Client) {
 	}
 	opts := options.Client().ApplyURI(m.URI())
 	return fmt.Sprintf("mongodb://monstache:s3cret@%s/?replicaSet=%s&authSource=admin", strings.Join(opts.Hosts, ","), *opts.ReplicaSet), root
+}
+
+// TestMonstacheTypical runs what its users have: a file unchanged but for addresses
+// and names, on three members with a key file and users, of whom the one that is used
+// may read one database and write Monstache's.
+func TestMonstacheTypical(t *testing.T) {
+	engine := testkit.SharedSearch(t).URL()
+	name := testkit.UniqueName(t)
+	uri, root := guarded(t, name)
+	db := root.Database(name)
+	coll := db.Collection("collection")
+	if _, err := coll.InsertMany(t.Context(), []any{bson.D{{Key: "_id", Value: "kept"}}, bson.D{{Key: "_id", Value: "gone"}, {Key: "deletedAt", Value: time.Now()}}}); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(`
+direct-read-namespaces = ["db.collection"]
+change-stream-namespaces = ["db.collection"]
+gzip = true
+stats = true
+index-stats = true
+elasticsearch-max-conns = 4
+dropped-collections = true
+dropped-databases = true
+replay = false
+resume = true
+resume-write-unsafe = false
+resume-name = "default"
+resume-strategy = 1
+index-files = true
+file-highlighting = true
+verbose = true
+stats-duration = "1s"
+
+[[script]]
+namespace = "db.collection"
+script = """
+module.exports = function(doc) {
+    if (!!doc.deletedAt) {
+        return false;
+    }
+    return true;
+}
+"""
+`, "db.", name+".")
+	set := func(id string, update bson.D) {
+		t.Helper()
+		if _, err := coll.UpdateOne(t.Context(), bson.D{{Key: "_id", Value: id}}, update); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := startOld(t, uri, db, engine, text)
+	o.wantDoc(t, "collection", "kept", "x", nil)
+	set("kept", bson.D{{Key: "$set", Value: bson.D{{Key: "deletedAt", Value: time.Now()}}}})
+	o.wantNoDoc(t, "collection", "kept")
+	set("kept", bson.D{{Key: "$unset", Value: bson.D{{Key: "deletedAt", Value: 1}}}, {Key: "$set", Value: bson.D{{Key: "x", Value: "back"}}}})
+	o.wantDoc(t, "collection", "kept", "x", "back")
+	if _, found, err := o.doc(name+".collection", "gone"); err != nil || found {
+		t.Errorf("what was deleted before is found: %v, %v", found, err)
+	}
+	o.eventually(t, time.Minute, func() error {
+		var got struct {
+			Count int `json:"count"`
+		}
+		layout := strings.ToLower(time.Now().UTC().Format("monstache.stats.2006-01-02"))
+		if err := call(t.Context(), http.MethodGet, engine+"/"+layout+"/_count?q=Pid:"+fmt.Sprint(o.cmd.Process.Pid), "", &got); err != nil || got.Count == 0 {
+			return fmt.Errorf("%d documents of statistics, %w", got.Count, err)
+		}
+		return nil
+	})
+	var stats struct{ Indexed, Deleted int }
+	if err := o.get("/stats", &stats); err != nil || stats.Indexed < 2 || stats.Deleted < 1 {
+		t.Errorf("statistics %+v, %v", stats, err)
+	}
+	for _, want := range []string{"WARN ", "index-files has no effect", "STATS ", "TRACE "} {
+		if !strings.Contains(o.output(), want) {
+			t.Errorf("the log lacks %q", want)
+		}
+	}
+	if strings.Contains(o.output(), "s3cret") {
+		t.Error("the log holds the password")
+	}
+	// What happens while it is down is made up for: the position is resumed.
+	if code := o.stop(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if _, err := coll.DeleteOne(t.Context(), bson.D{{Key: "_id", Value: "kept"}}); err != nil {
+		t.Fatal(err)
+	}
+	o = startOld(t, uri, db, engine, text)
+	o.wantNoDoc(t, "collection", "kept")
+	if err := coll.Drop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o.wantNoIndex(t, "collection")
+	if n, err := root.Database("monstache").Collection("sluice.checkpoints").CountDocuments(t.Context(), bson.D{{Key: "_id", Value: "default"}}); err != nil || n != 1 {
+		t.Errorf("%d positions in Monstache's database, %v", n, err)
+	}
 }
