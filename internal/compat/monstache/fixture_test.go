@@ -161,7 +161,7 @@ func pending() []string {
 	return []string{
 		`unknown field "profile"`, `unknown field "takeover"`, `unknown field "stream"`, `unknown field "write"`, `unknown field "scripts"`,
 		`unknown field "files"`, `unknown field "logs"`, `unknown field "stats"`, `http: unknown field "monstache"`, `search: unknown field "trace"`,
-		`search: unknown field "startup_timeout"`, `snapshot: unknown field "include"`, `snapshot: unknown field "exclude"`, `snapshot: unknown field "repeat"`, `render.non_finite: wants null or string`,
+		`search: unknown field "startup_timeout"`, `snapshot: unknown field "include"`, `snapshot: unknown field "exclude"`, `snapshot: unknown field "repeat"`, `render.non_finite: wants null or string`, `kind: wants map or filter`,
 	}
 }
 
@@ -170,7 +170,7 @@ func TestKeys(t *testing.T) {
 	each(t, "keys", func(t *testing.T, input string) Input {
 		dir := t.TempDir()
 		t.Chdir(dir)
-		if err := os.WriteFile("monstache.toml", []byte(input), 0o600); err != nil {
+		if err := errors.Join(os.WriteFile("monstache.toml", []byte(input), 0o600), os.Mkdir("scripts", 0o700), os.WriteFile("scripts/a.js", []byte("module.exports = function(doc) { return doc }"), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		return Input{Args: []string{"-f", "monstache.toml"}}
