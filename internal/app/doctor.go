@@ -158,7 +158,7 @@ func (d *doctor) ownRows(ctx context.Context) {
 	if d.keepsInMongoDB() {
 		d.note(d.mongo.Writes(ctx, own, "state.store or dead_letters.store keeps its rows there"))
 	}
-	if len(d.rules) > 0 && !(d.keepsInMongoDB() && own == archiveDatabase) {
+	if len(d.rules) > 0 && (!d.keepsInMongoDB() || own != archiveDatabase) {
 		d.note(d.mongo.Writes(ctx, archiveDatabase, "the archive keeps its rows there"))
 	}
 }

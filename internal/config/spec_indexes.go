@@ -39,7 +39,8 @@ func (d *decoder) crossNamed(f *Flow, path string) {
 			d.fail(d.places[at], at, "this flow doesn't follow %s%s", ns, didYouMean(ns, f.Namespaces))
 		}
 		other, dup := owner[name]
-		if dup && !(slices.Contains(f.Namespaces, ns) && slices.Contains(f.Namespaces, other)) { // those crossIndex finds
+		listed := slices.Contains(f.Namespaces, ns) && slices.Contains(f.Namespaces, other) // those crossIndex finds
+		if dup && !listed {
 			d.fail(d.places[at], at, "%s and %s would share an index: give one of them another name", other, ns)
 		}
 		owner[name] = ns

@@ -112,13 +112,10 @@ func difference(a, b string) string {
 					out.WriteString("  " + p + "\n")
 				}
 			}
-			path = make([]string, len(path))
+			clear(path)
 			out.WriteString("+ " + l + "\n")
 		}
-		for len(path) <= depth {
-			path = append(path, "")
-		}
-		path = path[:depth+1]
+		path = slices.Concat(path, make([]string, depth+1))[:depth+1]
 		path[depth] = ""
 		if strings.HasSuffix(l, ":") && slices.Contains(was, l) {
 			path[depth] = l
