@@ -33,18 +33,18 @@ func mongoKeys() []Key {
 		},
 		{Name: "disable-change-events", Kind: Boolean, Flag: "disable-change-events", State: Done, Does: "`stream.enabled: false`: only direct reads. Without these the start stops."},
 		{
-			Name: "namespace-regex", Kind: Text, Flag: "namespace-regex", Env: "NS_REGEX", State: Done,
-			Does: "`stream.include`: only changes of namespaces that it matches anywhere. Lists of direct reads are not filtered by it; what `[\"\"]` discovers is.",
+			Name: "namespace-regex", Kind: Text, Flag: "namespace-regex", Env: "NS_REGEX", State: Differs,
+			Does: "`stream.include`: only changes of namespaces that it matches anywhere. Lists of direct reads are not filtered by it; what `[\"\"]` discovers is. A drop of what it holds back does not count (with Monstache it does).",
 		},
-		{Name: "namespace-exclude-regex", Kind: Text, Flag: "namespace-exclude-regex", Env: "NS_EXCLUDE_REGEX", State: Done, Does: "`stream.exclude`, likewise."},
+		{Name: "namespace-exclude-regex", Kind: Text, Flag: "namespace-exclude-regex", Env: "NS_EXCLUDE_REGEX", State: Differs, Does: "`stream.exclude`, likewise."},
 		{
 			Name: "namespace-drop-regex", Kind: Text, Flag: "namespace-drop-regex", Env: "NS_DROP_REGEX", State: Differs,
-			Does: "`stream.drops_include`: drops count only where it matches. It sees `db.collection` for each collection, also when a whole database is dropped (Monstache shows it `db.cmd` then).",
+			Does: "`stream.drops_include`: drops count only where it matches, of what is followed. It sees `db.collection` for each collection, also when a whole database is dropped (Monstache shows it `db.cmd` then).",
 		},
 		{Name: "namespace-drop-exclude-regex", Kind: Text, Flag: "namespace-drop-exclude-regex", Env: "NS_DROP_EXCLUDE_REGEX", State: Differs, Does: "`stream.drops_exclude`, likewise."},
 		{
 			Name: "direct-read-namespaces", Kind: List, Flag: "direct-read-namespace", Env: "DIRECT_READ_NS", State: Differs,
-			Does: "What is copied; `[\"\"]` is every collection but those of the server, of Monstache and `.chunks`. Documents get versions of the server's time, so that a copy never hides a change. Views are not copied.",
+			Does: "What is copied; `[\"\"]` is every collection but those of the server, of Monstache and `.chunks`. Documents get versions of the server's time, so that a copy never hides a change. Views are copied as well.",
 		},
 		{
 			Name: "direct-read-dynamic-include-regex", Kind: Text, Flag: "direct-read-dynamic-include-regex", Env: "DIRECT_READ_NS_DYNAMIC_INCLUDE_REGEX", State: Done,
@@ -64,7 +64,7 @@ func mongoKeys() []Key {
 		},
 		{Name: "direct-read-bounded", Kind: Boolean, Flag: "direct-read-bounded", State: Differs, Does: "Is always so: a copy ends at the last `_id` that was there when it began; what comes later comes as a change."},
 		{Name: "direct-read-no-timeout", Kind: Boolean, Flag: "direct-read-no-timeout", State: Differs, Does: "Is not needed: each page is a query of its own, so that no cursor waits for Elasticsearch."},
-		{Name: "direct-read-stateful", Kind: Boolean, Flag: "direct-read-stateful", State: Done, Does: "`snapshot.repeat: once`; without it `always`, as Monstache copies again at each start. What its `directreads` says to be copied is not copied again."},
+		{Name: "direct-read-stateful", Kind: Boolean, Flag: "direct-read-stateful", State: Done, Does: "`snapshot.repeat: once`; without it `always`, as Monstache copies again at each start. What its `directreads` says to be copied is not copied again (`takeover.copied: listed`)."},
 		{
 			Name: "exit-after-direct-reads", Kind: Boolean, Flag: "exit-after-direct-reads", State: Differs,
 			Does: "Ends when all is copied and the stream has reached the time at which the copy ended, also when there was nothing to copy. In a `sluice.yaml`: `sluice run --once`.",
@@ -97,7 +97,7 @@ func positionKeys() []Key {
 			Does: "Is not needed: it chooses among the connections to several shards, and sluice has one, to the `mongos`.",
 		},
 		{Name: "resume-write-unsafe", Kind: Boolean, Flag: "resume-write-unsafe", State: Idle, Does: "Positions are written with majority."},
-		{Name: "replay", Kind: Boolean, Flag: "replay", State: Differs, Does: "`stream.start_at: earliest`: the first start begins with the oldest entry of the oplog. Later starts go on at sluice's own position."},
+		{Name: "replay", Kind: Boolean, Flag: "replay", State: Differs, Does: "`stream.start_at: earliest`: the first start begins with the oldest entry of the oplog, ten seconds later where the oplog is full. Later starts go on at sluice's own position."},
 		{Name: "cluster-name", Kind: Text, Flag: "cluster-name", Env: "CLUSTER", State: Later, Does: "Several processes of which one works: run one process under a supervisor that starts it again."},
 		{Name: "worker", Kind: Text, Flag: "worker", Env: "WORKER", State: Later, Does: "Several processes that share the documents: give each collections of its own, or run one."},
 		{Name: "workers", Kind: List, Flag: "workers", State: Later, Does: "As `worker`."},
