@@ -262,6 +262,18 @@ func guarded(t *testing.T, db string) (uri string, root *mongo.Client) {
 	return fmt.Sprintf("mongodb://monstache:s3cret@%s/?replicaSet=%s&authSource=admin", strings.Join(opts.Hosts, ","), *opts.ReplicaSet), root
 }
 
+// runConverted goes on where a process was that was started by a monstache.toml, with
+// what `config convert` makes of that.
+func runConverted(t *testing.T, before *process) *process {
+	t.Helper()
+	path := before.cmd.Args[len(before.cmd.Args)-1]
+	got := verb(t, nil, "config", "convert", "--from", "monstache", path)
+	if got.code != 0 {
+		t.Fatalf("exit code %d: %s", got.code, got.errOut)
+	}
+	return launch(t, "run", "-c", configFile(t, got.out))
+}
+
 // TestMonstacheTypical runs what its users have: a file unchanged but for addresses
 // and names, on three members with a key file and users, of whom the one that is used
 // may read one database and write Monstache's.
@@ -348,7 +360,7 @@ module.exports = function(doc) {
 	if _, err := coll.DeleteOne(t.Context(), bson.D{{Key: "_id", Value: "kept"}}); err != nil {
 		t.Fatal(err)
 	}
-	o = startOld(t, uri, db, engine, text)
+	o.process = runConverted(t, o.process)
 	o.wantNoDoc(t, "collection", "kept")
 	if err := coll.Drop(t.Context()); err != nil {
 		t.Fatal(err)
