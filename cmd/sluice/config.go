@@ -11,7 +11,7 @@ type configCmd struct {
 	Validate validateCmd `cmd:"" help:"Tell every mistake in it, with line, column and cure."`
 	Print    printCmd    `cmd:"" help:"Print what is in force and where each value comes from, secrets hidden."`
 	Schema   schemaCmd   `cmd:"" help:"Print its JSON Schema."`
-	Convert  convertCmd  `cmd:"" help:"Print the configuration of Monstache as a sluice.yaml; what has no equal goes to standard error."`
+	Convert  convertCmd  `cmd:"" help:"Print the configuration of Monstache or go-chive as a sluice.yaml; what has no equal goes to standard error."`
 }
 
 // configFile is how the verbs find the file.

@@ -9,14 +9,17 @@ import (
 
 // convertCmd writes the configuration of another tool as a sluice.yaml.
 type convertCmd struct {
-	From string   `required:"" enum:"monstache" help:"Whose configuration it is: ${enum}."`
+	From string   `required:"" enum:"monstache,gochive" help:"Whose configuration it is: ${enum}."`
 	Tpl  bool     `help:"The file is a template over the environment, as with Monstache's -tpl."`
-	File string   `arg:"" help:"The file."`
+	File string   `arg:"" help:"The file: Monstache's, or a list of go-chive's entries."`
 	Args []string `arg:"" optional:"" passthrough:"" help:"More flags of that tool, behind --."`
 }
 
 // Run prints the sluice.yaml; what has no equal goes to standard error.
 func (v *convertCmd) Run(out stdio) error {
+	if v.From == gochiveName {
+		return convertGochive(out, v.File, v.Args)
+	}
 	args := append([]string{"-f", v.File}, v.Args...)
 	if v.Tpl {
 		args = append([]string{"-tpl"}, args...)

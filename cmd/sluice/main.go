@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"sluice/internal/compat/gochive"
 	"sluice/internal/compat/monstache"
 	"sluice/internal/config"
 	"sluice/internal/flow"
@@ -49,6 +50,7 @@ type cli struct {
 	Version versionCmd `cmd:"" help:"Print the version."`
 
 	Monstache monstacheCmd `cmd:"" passthrough:"" help:"Run by Monstache's flags, environment and file; see docs/migrating-from-monstache.md."`
+	Gochive   gochiveCmd   `cmd:"" passthrough:"" help:"Run by go-chive's flags or a list of its entries; see docs/migrating-from-go-chive.md."`
 }
 
 // stdio is what a verb may write to.
@@ -103,11 +105,14 @@ var errCut = errors.New("cut by a second signal, or by --drain-limit; what was s
 func exitCode(err error) int {
 	var bad config.Errors
 	var old *monstache.Error
+	var chive *gochive.Error
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &old):
 		return old.Code
+	case errors.As(err, &chive):
+		return exitUsage
 	case errors.As(err, new(ended)):
 		return exitFailed
 	case errors.Is(err, errCut):

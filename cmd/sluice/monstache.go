@@ -22,11 +22,14 @@ type monstacheCmd struct {
 }
 
 // calledAs puts the verb in front of the arguments of a program that is called by
-// Monstache's name.
+// the name of Monstache or go-chive.
 func calledAs(program string, args []string) []string {
 	name := strings.TrimSuffix(filepath.Base(program), ".exe")
-	if name == monstacheName {
+	switch name {
+	case monstacheName:
 		return append([]string{monstacheName}, args...)
+	case gochiveName, "go-chive":
+		return append([]string{gochiveName}, args...)
 	}
 	return args
 }

@@ -30,8 +30,9 @@ var mayImport = map[string][]string{
 	"internal/pack":       {"internal/flow", "internal/cold"},
 	"internal/archive":    {"internal/governor", "internal/flow", "internal/quota", "internal/cold", "internal/lease", "internal/objstore", "internal/pack", "internal/archive/catalogue"},
 	"internal/app":        {"*"},
-	"cmd/sluice":          {"internal/app", "internal/compat/monstache", "internal/config", "internal/flow"},
+	"cmd/sluice":          {"internal/app", "internal/compat/gochive", "internal/compat/monstache", "internal/config", "internal/flow"},
 
+	"internal/compat/gochive":    {},
 	"internal/compat/monstache":  {},
 	"internal/mongo/vitals":      {"internal/flow", "internal/governor", "internal/mongo"},
 	"internal/mongo/archivedb":   {"internal/flow", "internal/cold", "internal/governor", "internal/lease", "internal/mongo", "internal/mongo/vitals"},
@@ -68,7 +69,7 @@ var apart = []string{"internal/mongo", "internal/search", "internal/pipeline"}
 
 // onlyPlaces says where a package of others may be imported by the product.
 var onlyPlaces = map[string][]string{
-	"github.com/goccy/go-yaml":             {"internal/config"},
+	"github.com/goccy/go-yaml":             {"internal/config", "internal/compat/gochive"},
 	"github.com/alecthomas/kong":           {"cmd/sluice"},
 	"github.com/pelletier/go-toml":         {"internal/compat/monstache"},
 	"go.mongodb.org/mongo-driver/v2/mongo": {"internal/mongo", "internal/mongo/archivedb", "internal/mongo/statedb", "internal/mongo/vitals"},
