@@ -17,10 +17,14 @@ type convertCmd struct {
 
 // Run prints the sluice.yaml; what has no equal goes to standard error.
 func (v *convertCmd) Run(out stdio) error {
-	if v.From == gochiveName {
-		return convertGochive(out, v.File, v.Args)
+	more := v.Args
+	if len(more) > 0 && more[0] == "--" {
+		more = more[1:]
 	}
-	args := append([]string{"-f", v.File}, v.Args...)
+	if v.From == gochiveName {
+		return convertGochive(out, v.File, more)
+	}
+	args := append([]string{"-f", v.File}, more...)
 	if v.Tpl {
 		args = append([]string{"-tpl"}, args...)
 	}

@@ -39,7 +39,7 @@ func archiveRule(a *config.Archive, ns flow.Namespace) archive.Rule {
 		Name: a.Name, NS: ns, Field: a.Field, Kind: cold.AgeKind(a.Kind), Cutoff: a.Cutoff,
 		Filter: a.Filter.BSON, FilterText: a.Filter.Text(),
 		Delete: a.Delete, WithoutTransactions: a.Compare == config.CompareDocument,
-		Sharded: a.Sharded, AllowMixed: a.MixedTypes == config.MixedSkip, Soak: a.Soak, Shadow: a.Shadow,
+		Sharded: a.Sharded, CollScan: a.CollScan, AllowMixed: a.MixedTypes == config.MixedSkip, Soak: a.Soak, Shadow: a.Shadow,
 		BatchDocs: a.Batch.Docs, BatchBytes: int(a.Batch.Bytes), PackBytes: int64(a.PackSize), PackWait: a.PackWait,
 		Parallel: a.Parallel, MinAge: a.MinAge, MaxShare: a.MaxShare,
 		Codec: pack.Codec(a.Format), StorageClass: a.StorageClass,

@@ -90,8 +90,8 @@ func encrypted(rule Rule, _ cold.Selection, s cold.Survey) (Refusal, bool) {
 func noIndex(rule Rule, _ cold.Selection, s cold.Survey) (Refusal, bool) {
 	return Refusal{
 		RefuseNoIndex, fmt.Sprintf("no index of %s can be used to read by %s", rule.NS, rule.Field),
-		fmt.Sprintf("Create one: db.getSiblingDB(%q).getCollection(%q).createIndex({%q: 1, _id: 1})", rule.NS.DB, rule.NS.Coll, rule.Field),
-	}, s.Index == ""
+		fmt.Sprintf("Create one: db.getSiblingDB(%q).getCollection(%q).createIndex({%q: 1, _id: 1})\nOr set collscan: true (-allow-collscan), if each run may look at every document.", rule.NS.DB, rule.NS.Coll, rule.Field),
+	}, s.Index == "" && !rule.CollScan
 }
 
 func future(rule Rule, sel cold.Selection, s cold.Survey) (Refusal, bool) {

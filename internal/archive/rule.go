@@ -48,6 +48,8 @@ type Rule struct {
 	WithoutTransactions bool
 	// Sharded allows sharded collections.
 	Sharded bool
+	// CollScan allows to read without an index.
+	CollScan bool
 	// AllowMixed archives the documents whose age field has the right type, and
 	// leaves the others.
 	AllowMixed bool
@@ -125,7 +127,7 @@ func (r Rule) markName() string {
 // selection is what is old at serverNow, above the mark from.
 func (r Rule) selection(serverNow, from time.Time) cold.Selection {
 	sel := cold.Selection{
-		NS: r.NS, Field: r.Field, Kind: r.Kind, Filter: r.Filter, From: from, Before: r.Cutoff(serverNow),
+		NS: r.NS, Field: r.Field, Kind: r.Kind, Filter: r.Filter, From: from, Before: r.Cutoff(serverNow), CollScan: r.CollScan,
 	}
 	if r.Floor != nil {
 		sel.Floor = *r.Floor

@@ -36,6 +36,9 @@ type Selection struct {
 	From, Floor time.Time
 	// Before is the cutoff: the first time that no longer belongs to it.
 	Before time.Time
+	// CollScan: without an index that fits, all documents are looked at, and the
+	// server sorts the old ones, on its disk if need be.
+	CollScan bool
 }
 
 // Bounds is a part of a Selection, by age: From inclusive, Before exclusive.

@@ -47,6 +47,8 @@ type Archive struct {
 	Shadow bool
 	// Compare says how a document is compared before it is deleted.
 	Compare Compare
+	// CollScan allows to read without an index.
+	CollScan bool
 	// MixedTypes says what is done with documents whose field has another type.
 	MixedTypes MixedTypes
 	// MinAge is the least that the age of what is archived may be, whatever OlderThan says.

@@ -184,6 +184,11 @@ func archiveHow(a *Archive) []field {
 			Doc: "Ranges of time that are worked on at once. More than one is for a backlog of years.",
 		},
 		{
+			Name: "collscan", Into: toggle(&a.CollScan), Default: "false",
+			Doc: "Archive also without an index that begins with the field: each run then looks at every document of the collection, and the server sorts " +
+				"what is old, on its disk if need be. Without it such a plan is refused. There is one range then, whatever `parallel` says.",
+		},
+		{
 			Name: "sharded", Into: toggle(&a.Sharded), Default: "false",
 			Doc: "Archive sharded collections too. Without it they are refused, because this is not proven on a real cluster.",
 		},

@@ -47,9 +47,15 @@ func (e *Entry) read(s shared) []string {
 		bad = append(bad, e.spelling(flagName)+" "+fmt.Sprintf(format, args...))
 	}
 	for _, one := range []struct{ flag, value string }{
-		{"host", e.Host}, {"database", e.Database}, {"collection", e.Collection}, {"archive-field", e.Field},
-		{"age-limit", e.AgeLimit}, {"s3-bucket-uri", e.Bucket},
-		{"archive-check-interval", e.CheckInterval}, {"s3-upload-interval", e.UploadInterval}, {"query-limit", e.Max},
+		{"host", e.Host},
+		{"database", e.Database},
+		{"collection", e.Collection},
+		{"archive-field", e.Field},
+		{"age-limit", e.AgeLimit},
+		{"s3-bucket-uri", e.Bucket},
+		{"archive-check-interval", e.CheckInterval},
+		{"s3-upload-interval", e.UploadInterval},
+		{"query-limit", e.Max},
 	} {
 		if one.value == "" {
 			add(one.flag, "is missing")

@@ -63,15 +63,18 @@ const maxSeen = 500_000
 // reading is how a selection is read.
 type reading struct {
 	hint any
-	// sort is nil if any order but the index's own would have to be made.
+	// sort is nil if any order but the index's own would have to be made, and
+	// nobody asked for that.
 	sort bson.D
+	// scan: there is no index, and the server sorts.
+	scan bool
 	// ordered: the documents come by age.
 	ordered bool
 }
 
 // Read opens a cursor over the documents of sel within b: those that are
 // committed by a majority, from the primary, by the index, and in its order;
-// nothing is ever sorted in memory. Documents of which the server thinks that
+// nothing is ever sorted in memory, unless sel says CollScan. Documents of which the server thinks that
 // they are old, but whose age is not one single value (arrays), are left out.
 // It fails with class Config when no index fits.
 func (db *DB) Read(ctx context.Context, sel cold.Selection, b cold.Bounds, o ReadOptions) (*Cursor, error) {
@@ -104,6 +107,10 @@ func (db *DB) Read(ctx context.Context, sel cold.Selection, b cold.Bounds, o Rea
 // plan decides on index and order, and lets the server explain that the order
 // costs nothing.
 func (db *DB) plan(ctx context.Context, sel cold.Selection, b cold.Bounds, sh shape) (reading, error) {
+	if sh.choice.name == "" && sel.CollScan {
+		by := bson.D{{Key: sel.Field, Value: 1}, {Key: "_id", Value: 1}}
+		return reading{hint: sh.choice.hint(), sort: by, ordered: true, scan: true}, nil
+	}
 	if sh.choice.name == "" {
 		return reading{}, &flow.Error{
 			Op: "read the old documents of", Object: sel.NS.String(), Class: flow.Config,
@@ -145,6 +152,9 @@ func (c *Cursor) open(ctx context.Context) error {
 	o := options.Find().SetHint(c.how.hint).SetBatchSize(c.next())
 	if c.how.sort != nil {
 		o.SetSort(c.how.sort)
+	}
+	if c.how.scan {
+		o.SetAllowDiskUse(true)
 	}
 	cur, err := c.db.data(c.sel.NS).Find(mongo.NewSessionContext(ctx, c.sess), withFilter(c.sel, b), o)
 	if err != nil {

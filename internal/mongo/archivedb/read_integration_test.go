@@ -154,6 +154,26 @@ func TestReadWithoutAnIndexTellsTheCure(t *testing.T) {
 	}
 }
 
+// Who asks for it reads without an index, in the same order.
+func TestReadWithoutAnIndexIfAllowed(t *testing.T) {
+	db := openDB(t)
+	ns := freshNS(t, db)
+	insert(t, db, ns, bson.D{{Key: "at", Value: day(3)}}, bson.D{{Key: "at", Value: "text"}}, bson.D{{Key: "at", Value: day(1)}}, bson.D{{Key: "at", Value: day(2)}})
+	sel := dated(ns)
+	sel.CollScan = true
+	var at []time.Time
+	for _, doc := range readAll(t, db, sel, cold.Bounds{}, ReadOptions{BatchDocs: 1}) {
+		at = append(at, doc.Lookup("at").Time().UTC())
+	}
+	if want := []time.Time{day(1), day(2), day(3)}; !slices.Equal(at, want) {
+		t.Errorf("got %v, want %v", at, want)
+	}
+	s, err := db.Survey(context.Background(), sel)
+	if err != nil || s.Index != "" || s.Count != 3 {
+		t.Errorf("surveyed index %q, %d old documents, %v", s.Index, s.Count, err)
+	}
+}
+
 // The server forgets a cursor that nobody asks for ten minutes; the governor
 // may pause for longer.
 func TestA7ReadGoesOnAfterTheServerForgotTheCursor(t *testing.T) {

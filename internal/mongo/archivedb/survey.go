@@ -75,7 +75,7 @@ func (db *DB) content(ctx context.Context, sel cold.Selection, sh shape, s *cold
 	small := s.Total <= smallDocs && s.TotalBytes <= smallBytes
 	q := question{db: db, sel: sel, hint: sh.choice.hint(), size: sampleDocs}
 	steps := []func(context.Context, *cold.Survey) error{q.sample, q.count, q.span, q.sentinels}
-	if sh.choice.name == "" && !small {
+	if sh.choice.name == "" && !small && !sel.CollScan {
 		steps = nil
 	}
 	if small {
