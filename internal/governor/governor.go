@@ -70,6 +70,10 @@ func (o *Options) fill() {
 	}
 }
 
+// lagGrain is two heartbeats of a replica set: a member that is not behind at all
+// may seem to be by as much, so below it a lag slows nothing down.
+const lagGrain = 4 * time.Second
+
 // firstLook is how often others ask whether the first verdict is there.
 const firstLook = 10 * time.Millisecond
 
@@ -337,7 +341,7 @@ func (g *Governor) weigh(l Load) verdict {
 		return stop("%.1f %% of the cache are dirty, more than %.1f %%", l.Dirty*100, g.o.MaxDirty*100)
 	case l.LoadKnown && l.Queued > g.o.MaxQueued:
 		return stop("%d operations are queued, more than %d", l.Queued, g.o.MaxQueued)
-	case l.LagKnown && l.Lag > g.o.MaxLag/2:
+	case l.LagKnown && l.Lag > max(g.o.MaxLag/2, lagGrain):
 		return press("replication lag is %v of %v", short(l.Lag), g.o.MaxLag)
 	case l.LoadKnown && l.Dirty > g.o.MaxDirty*0.75:
 		return press("%.1f %% of the cache are dirty, of %.1f %%", l.Dirty*100, g.o.MaxDirty*100)

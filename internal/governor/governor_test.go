@@ -210,6 +210,30 @@ func TestA7PressureLowersTheRate(t *testing.T) {
 	})
 }
 
+// TestA7LagBelowTheHeartbeats: with a small limit, a lag that is no more than what
+// heartbeats can tell slows nothing down; above the limit all waits as ever.
+func TestA7LagBelowTheHeartbeats(t *testing.T) {
+	f := func(most, lag time.Duration, want string) {
+		t.Helper()
+		g := New(Options{MaxLag: most})
+		is := well()
+		is.Lag = lag
+		v := g.weigh(is)
+		if !strings.HasPrefix(v.reason, want) || (want == "") != (v.reason == "") || v.stop != strings.HasPrefix(want, "replication") || v.pressed != strings.HasPrefix(want, "slower") {
+			t.Errorf("a lag of %v of %v: %+v, want %q", lag, most, v, want)
+		}
+	}
+	f(3*time.Second, 2*time.Second, "")
+	f(3*time.Second, 3*time.Second, "")
+	f(3*time.Second, 4*time.Second, "replication lag is 4s, more than 3s")
+	f(6*time.Second, 4*time.Second, "")
+	f(6*time.Second, 5*time.Second, "slower: replication lag is 5s of 6s")
+	f(10*time.Second, 5*time.Second, "")
+	f(10*time.Second, 6*time.Second, "slower: replication lag is 6s of 10s")
+	f(time.Minute, 29*time.Second, "")
+	f(time.Minute, 31*time.Second, "slower: replication lag is 31s of 1m0s")
+}
+
 func TestA7AsksOncePerInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
