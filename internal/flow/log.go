@@ -1,5 +1,7 @@
 package flow
 
+import "log/slog"
+
 // Keys of log attributes, the same in every package.
 const (
 	LogNS     = "ns"
@@ -12,4 +14,13 @@ const (
 	LogBytes  = "bytes"
 	LogFlow   = "flow"
 	LogTime   = "cluster_time"
+)
+
+// Levels of the log beside slog's. Both are written whenever somebody asks for
+// what is told at them, whatever the least level is.
+const (
+	// LevelTrace is for whole requests and answers.
+	LevelTrace = slog.LevelDebug - 4
+	// LevelStats is for counts, every while.
+	LevelStats = slog.LevelInfo + 2
 )
