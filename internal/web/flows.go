@@ -142,12 +142,5 @@ func statusOf(err error) int {
 
 // json writes v.
 func (s *Server) json(w http.ResponseWriter, v any) {
-	body, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		s.o.Logger.Error("an answer can't be written", "error", err)
-		s.text(w, http.StatusInternalServerError, "the answer can't be written; the log says why\n")
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	s.write(w, string(body)+"\n")
+	s.encoded(w, func() ([]byte, error) { return json.MarshalIndent(v, "", "  ") })
 }

@@ -46,6 +46,9 @@ func (s *Server) handler() http.Handler {
 	if s.o.Probes {
 		return s.probes(mux)
 	}
+	if s.o.Monstache != nil {
+		return s.monstache(mux)
+	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { s.text(w, http.StatusOK, index) })
 	mux.HandleFunc("GET "+alivePath, func(w http.ResponseWriter, _ *http.Request) { s.text(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.ready)

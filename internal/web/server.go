@@ -35,6 +35,10 @@ type Options struct {
 	// Probes: nothing but /healthz and /readyz is served, to everybody, and the
 	// latter says yes or no, without a reason. For supervisors without secrets.
 	Probes bool
+	// Monstache: this server has the paths and answers of Monstache's, and nothing else.
+	Monstache *Monstache
+	// Setting says in errors what sets Listen; "": --listen or http.listen.
+	Setting string
 	// Registry is what /metrics shows.
 	Registry *prometheus.Registry
 	// Status returns what /status shows, as JSON. Called from several goroutines.
@@ -73,6 +77,9 @@ func New(o Options) *Server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Setting == "" {
+		o.Setting = "--listen or http.listen"
+	}
 	s := &Server{o: o, done: make(chan struct{})}
 	s.token.Store(&o.Token)
 	s.http = &http.Server{
@@ -96,7 +103,7 @@ func (s *Server) Start() error {
 	var lc net.ListenConfig
 	l, err := lc.Listen(context.Background(), "tcp", s.o.Listen)
 	if err != nil {
-		return &flow.Error{Op: "listen on", Object: s.o.Listen, Class: flow.Config, Err: cause(err), Hint: cure(err)}
+		return &flow.Error{Op: "listen on", Object: s.o.Listen, Class: flow.Config, Err: cause(err), Hint: cure(err, s.o.Setting)}
 	}
 	s.addr = l.Addr()
 	go func() {
@@ -134,14 +141,14 @@ func cause(err error) error {
 	return err
 }
 
-func cure(err error) string {
+func cure(err error, setting string) string {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return "something listens there already, perhaps another sluice: end it, or choose another port with --listen or http.listen"
+		return "something listens there already, perhaps another sluice: end it, or choose another port with " + setting
 	case errors.Is(err, syscall.EACCES):
-		return "ports below 1024 need special rights: choose a higher one with --listen or http.listen"
+		return "ports below 1024 need special rights: choose a higher one with " + setting
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return "this machine doesn't have that address: choose another with --listen or http.listen"
+		return "this machine doesn't have that address: choose another with " + setting
 	}
-	return "choose another address with --listen or http.listen"
+	return "choose another address with " + setting
 }
