@@ -114,6 +114,7 @@ func (w *writer) exchange(ctx context.Context, from, to int) (*answer, time.Time
 	}
 	c.metrics.sent(len(body), len(r.body))
 	ans, err := c.do(ctx, r, w.answer)
+	w.sink.lastBulk.Store(int64(time.Since(started)))
 	if r.lent.Load() != 0 {
 		if r.gzipped {
 			w.zip.out = bytes.Buffer{}

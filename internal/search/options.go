@@ -78,6 +78,9 @@ type Options struct {
 	MaxVersion func() int64
 	// Transport replaces the one that is made from TLS, for tests and benchmarks.
 	Transport http.RoundTripper
+	// Trace logs each request and answer at flow.LevelTrace: bodies up to 64 KiB,
+	// no headers.
+	Trace bool
 	// Logger may be nil.
 	Logger *slog.Logger
 	// Metrics may be nil.

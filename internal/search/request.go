@@ -79,7 +79,9 @@ func (c *Client) do(ctx context.Context, r *request, buf []byte) (*answer, error
 			return nil, last
 		}
 		tried = append(tried, n)
+		started := time.Now()
 		ans, err := c.once(ctx, n, r, buf)
+		c.trace(ctx, n, r, ans, err, time.Since(started))
 		if err == nil {
 			if ans.status == http.StatusBadGateway || ans.status == http.StatusServiceUnavailable || ans.status == http.StatusGatewayTimeout {
 				c.nodes.failed(n)

@@ -27,6 +27,8 @@ type Sink struct {
 	writers   chan *writer
 	// reached is a version that the server's time has reached.
 	reached atomic.Int64
+	// lastBulk is how long the last bulk request took, in nanoseconds.
+	lastBulk atomic.Int64
 	// places is nil where each namespace has one index, and keys are ids.
 	places *places
 	scheme scheme
@@ -48,6 +50,9 @@ func newSink(c *Client) *Sink {
 		earlier: earlier{opened: time.Now(), grace: time.Second},
 	}
 }
+
+// LastBulk is how long the last bulk request took, with its answer; 0 before the first.
+func (s *Sink) LastBulk() time.Duration { return time.Duration(s.lastBulk.Load()) }
 
 // route asks where ns goes.
 func (s *Sink) route(ns flow.Namespace) (Route, error) {
