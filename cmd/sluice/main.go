@@ -31,7 +31,7 @@ const (
 
 // cli is the whole command line.
 type cli struct {
-	LogFormat string `enum:"auto,text,json" default:"auto" help:"Log lines as text, json, or auto: text on a terminal, json in a pipe."`
+	LogFormat string `enum:"auto,text,json" default:"auto" help:"Log lines as text, json, or auto: as logs.style says, and without it text on a terminal, json in a pipe."`
 	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"The least important log line to write: debug, info, warn, error."`
 
 	Run    runCmd    `cmd:"" help:"Run everything in the configuration."`

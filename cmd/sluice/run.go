@@ -50,16 +50,17 @@ func (r *runCmd) Run(ctx context.Context, c *cli, out stdio) error {
 // runApp runs the configuration until it ends or a signal comes, after which it
 // has drainLimit (0: any time) for what was read.
 func runApp(ctx context.Context, c *cli, out stdio, o app.Options, drainLimit time.Duration, asJSON bool) error {
-	terminal := isTerminal(out.err)
+	lo := app.LogOptions{Format: c.LogFormat, Level: c.LogLevel, Terminal: isTerminal(out.err)}
 	w := out.err
-	if terminal {
+	if lo.Terminal && !app.MonstacheLines(o.Config.Logs, lo) {
 		o.Progress = app.NewScreen(out.err)
 		w = o.Progress
 	}
-	logger, err := app.NewLogger(w, app.LogOptions{Format: c.LogFormat, Level: c.LogLevel, Terminal: terminal})
+	logger, closeLogs, err := app.OpenLogs(o.Config.Logs, lo, out.out, w)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = closeLogs() }() // what was written is written
 	o.Logger = logger
 	ctx, drain, cut, stop := signalsWithin(ctx, drainLimit)
 	defer stop()

@@ -17,6 +17,7 @@ import (
 	"sluice/internal/archive"
 	"sluice/internal/config"
 	"sluice/internal/flow"
+	"sluice/internal/systemd"
 	"sluice/internal/web"
 )
 
@@ -109,13 +110,9 @@ func (a *App) config() *config.Config { return a.cfg.Load() }
 func (a *App) Run(ctx context.Context, drain <-chan struct{}) error {
 	a.ownsMemory = collectorIsFree()
 	a.boundMemory()
-	var err error
-	if a.web, err = a.listen(); err != nil {
-		return err
-	}
-	probes, err := a.listenProbes()
+	servers, err := a.listenAll(ctx)
 	if err != nil {
-		return errors.Join(err, stopServers(ctx, a.web))
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -132,11 +129,15 @@ func (a *App) Run(ctx context.Context, drain <-chan struct{}) error {
 	if a.o.Watch != nil && !a.o.Once {
 		a.group.Go(a.watch)
 	}
+	var aside sync.WaitGroup // what tells about the work, and ends with it
+	aside.Go(func() { a.tellStats(a.ctx) })
+	aside.Go(func() { a.tellService(a.ctx, systemd.FromEnv()) })
 	shown := a.showProgress(a.ctx)
 	err = a.group.Wait()
 	cancel()
 	<-shown
-	return errors.Join(err, stopServers(ctx, a.web, probes))
+	aside.Wait()
+	return errors.Join(err, stopServers(ctx, servers...))
 }
 
 func (a *App) runFlow(ctx context.Context, f *flowRun, drain <-chan struct{}) (err error) {

@@ -135,7 +135,7 @@ func (f *flowRun) connect(ctx context.Context) error {
 	if err := f.openLedger(ctx); err != nil {
 		return err
 	}
-	if f.client, err = search.Open(ctx, f.searchOptions()); err != nil {
+	if f.client, err = openSearch(ctx, f.searchOptions(), f.o.Config.Search.StartupTimeout); err != nil {
 		return err
 	}
 	f.closers = append(f.closers, func(context.Context) error { f.client.Close(); return nil })
@@ -260,9 +260,9 @@ func (f *flowRun) searchOptions() search.Options {
 func reachSearch(s config.Search) search.Options {
 	return search.Options{
 		URLs: s.Addresses(), AWS: search.AWS{Region: s.AWS.Region},
-		Auth: search.Auth{Username: s.Auth.Username, Password: s.Auth.Password.Reveal(), APIKey: s.Auth.APIKey.Reveal()},
-		TLS:  search.TLS{CAFile: s.TLS.CAFile, CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile, InsecureSkipVerify: s.TLS.InsecureSkipVerify},
-		Gzip: s.Gzip, MaxInFlight: s.InFlight, BodyBytes: int(s.BodyBytes), Timeout: s.Timeout,
+		Auth:  search.Auth{Username: s.Auth.Username, Password: s.Auth.Password.Reveal(), APIKey: s.Auth.APIKey.Reveal()},
+		TLS:   search.TLS{CAFile: s.TLS.CAFile, CertFile: s.TLS.CertFile, KeyFile: s.TLS.KeyFile, InsecureSkipVerify: s.TLS.InsecureSkipVerify},
+		Trace: s.Trace, Gzip: s.Gzip, MaxInFlight: s.InFlight, BodyBytes: int(s.BodyBytes), Timeout: s.Timeout,
 	}
 }
 

@@ -14,7 +14,7 @@ func (a *App) listenProbes() (*web.Server, error) {
 	if h.Probes == "" {
 		return nil, nil
 	}
-	s := web.New(web.Options{Listen: h.Probes, Probes: true, Ready: a.ready, Logger: a.o.Logger})
+	s := web.New(web.Options{Listen: h.Probes, Setting: "http.probes", Probes: true, Ready: a.ready, Logger: a.o.Logger})
 	if err := s.Start(); err != nil {
 		return nil, err
 	}

@@ -15,6 +15,8 @@ type Config struct {
 	State       State
 	DeadLetters DeadLetters
 	HTTP        HTTP
+	Logs        Logs
+	Stats       Stats
 	Limits      Limits
 	// S3, Governor and Spool are for Archive; Governor also for copies that pace.
 	S3       S3
@@ -62,6 +64,10 @@ type Search struct {
 	BodyBytes Size
 	// Timeout is that of one request.
 	Timeout time.Duration
+	// StartupTimeout is how long a start waits for an answer; 0: not at all.
+	StartupTimeout time.Duration
+	// Trace: requests and answers are logged.
+	Trace bool
 }
 
 // Auth is the login: username and password, or an API key, or nothing.
@@ -108,6 +114,8 @@ type HTTP struct {
 	Token Secret
 	// ReadyLag is how far behind we may be and still be ready; 0: not asked.
 	ReadyLag time.Duration
+	// Monstache is a third server.
+	Monstache Monstache
 }
 
 // Limits bound what a process takes.

@@ -34,6 +34,7 @@ func (c *Config) moveLogin(d *decoder) {
 // cross checks what concerns more than one field.
 func (c *Config) cross(d *decoder) {
 	c.crossSearch(d)
+	c.crossOperation(d)
 	if c.HTTP.Listen != "" && checkListen(c.HTTP.Listen) == nil && !Loopback(c.HTTP.Listen) && c.HTTP.Token == "" {
 		d.fail(d.places["http.listen"], "http.listen", "can be reached from other machines: set http.token, or listen on 127.0.0.1")
 	}

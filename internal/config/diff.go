@@ -88,9 +88,7 @@ func (c *Config) needsRestart(next *Config) Errors {
 	if c.HTTP.Probes != next.HTTP.Probes {
 		tell("http.probes", "the address is taken once")
 	}
-	if c.HTTP.Probes != next.HTTP.Probes {
-		tell("http.probes", "the address is taken once")
-	}
+	c.operationRestart(next, tell)
 	return d.errs
 }
 

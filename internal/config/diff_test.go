@@ -107,6 +107,9 @@ func TestDiffNeedsRestart(t *testing.T) {
 	f("127.0.0.1:27017", "u:"+planted+"@127.0.0.2:27017", "sluice.yaml:1:16: mongodb.uri")
 	f("search:", "state: {path: /elsewhere}\nsearch:", "sluice.yaml:2:8: state")
 	f("search:", "http: {listen: off}\nsearch:", "sluice.yaml:2:16: http.listen")
+	f("search:", "logs: {style: monstache}\nsearch:", "sluice.yaml:2:7: logs")
+	f("search:", "stats: {log: true}\nsearch:", "sluice.yaml:2:8: stats")
+	f("search:", "http: {monstache: {listen: \":8080\"}}\nsearch:", "sluice.yaml:2:19: http.monstache")
 	f("search:", "http: {probes: \"127.0.0.1:9631\"}\nsearch:", "sluice.yaml:2:16: http.probes")
 	withState := "state: {store: search}\n" + both
 	if _, err := mustLoad(t, withState).Diff(mustLoad(t, both)); err == nil || !strings.HasPrefix(err.Error(), "sluice.yaml: state") {

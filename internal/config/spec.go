@@ -37,6 +37,14 @@ func spec(c *Config) []field {
 			Into: section(func() []field { return httpSpec(&c.HTTP) }),
 		},
 		{
+			Name: "logs", Doc: "How log lines look, and which of them go to files.",
+			Into: section(func() []field { return logsSpec(&c.Logs) }),
+		},
+		{
+			Name: "stats", Doc: "Counts of what was written, every while, in Monstache's form: docs/stats.md.",
+			Into: section(func() []field { return statsSpec(&c.Stats) }),
+		},
+		{
 			Name: "limits", Doc: "What one process takes.",
 			Into: section(func() []field { return limitsSpec(&c.Limits) }),
 		},
@@ -121,6 +129,14 @@ func searchSpec(s *Search) []field {
 		{
 			Name: "timeout", Into: duration(&s.Timeout, time.Second, time.Hour), Default: "1m", Example: "1m",
 			Doc: "The time that one request may take. Its outcome is unknown then, and it is sent again, which is harmless.",
+		},
+		{
+			Name: "startup_timeout", Into: duration(&s.StartupTimeout, 0, 24*time.Hour), Default: "0", Example: "2m",
+			Doc: "How long a start waits for a cluster that does not answer yet; `0` fails at once.",
+		},
+		{
+			Name: "trace", Into: toggle(&s.Trace), Default: "false",
+			Doc: "Show each request and answer in the log, at the level TRACE, whatever `--log-level` says: bodies up to 64 KiB, so documents too; no headers, so no logins.",
 		},
 	}
 }
@@ -224,6 +240,10 @@ func httpSpec(h *HTTP) []field {
 		{
 			Name: "ready_lag", Into: duration(&h.ReadyLag, 0, 24*time.Hour), Default: "0", Example: "30s",
 			Doc: "`/readyz` says no while the index is further behind MongoDB than this; `0` doesn't ask.",
+		},
+		{
+			Name: "monstache", Doc: "Another server, with the paths and answers of Monstache's: `/started`, `/healthz`, `/stats`, `/instance`.",
+			Into: section(func() []field { return monstacheSpec(&h.Monstache) }),
 		},
 	}
 }

@@ -56,7 +56,8 @@ func governorSpec(g *Governor) []field {
 	return []field{
 		{
 			Name: "max_lag", Into: duration(&g.MaxLag, 0, time.Hour), Default: "10s", Example: "10s",
-			Doc: "Wait while a member of the replica set is further behind than this; `0` doesn't ask.",
+			Doc: "Wait while a member of the replica set is further behind than this, and go slower from half of it on, if that is more than the 4 s " +
+				"that heartbeats can't tell from nothing; `0` doesn't ask.",
 		},
 		{
 			Name: "min_oplog_window", Into: duration(&g.MinOplogWindow, 0, 1000*time.Hour), Default: "1h", Example: "24h",
