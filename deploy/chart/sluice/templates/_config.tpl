@@ -59,7 +59,7 @@ listen: {{ printf "127.0.0.1:%v" .Values.http.port | quote }}
 {{- define "sluice.fixed" -}}
 {{- $c := include "sluice.config" . | fromYaml }}
 {{- if .Values.reload }}
-{{-   toYaml (dict "mongodb" $c.mongodb "state" $c.state "listen" $c.http.listen "probes" $c.http.probes) | sha256sum }}
+{{-   toYaml (dict "mongodb" $c.mongodb "state" $c.state "listen" $c.http.listen "probes" $c.http.probes "monstache" $c.http.monstache "logs" $c.logs "stats" $c.stats) | sha256sum }}
 {{- else }}
 {{-   toYaml $c | sha256sum }}
 {{- end }}
