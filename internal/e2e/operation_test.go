@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -127,6 +129,49 @@ flows:
 	trace := readFile(t, filepath.Join(logs, "trace.log"))
 	wantLines(t, trace, `^TRACE \d{4}/\d\d/\d\d \d\d:\d\d:\d\d [A-Z]+ http://.* took=.*$`)
 	wantWords(t, trace, "/_bulk?", ` request="{\"index\":`, "status=200")
+}
+
+// TestStartWaitsForTheSearchEngine: one that comes up after us is waited for, and a
+// signal meanwhile ends the wait.
+func TestStartWaitsForTheSearchEngine(t *testing.T) {
+	b := newBed(t)
+	seedDocs(t, b.db.Collection("orders"), 100)
+	real, err := url.Parse(b.search)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := freeAddr(t)
+	run := func(within string) *process {
+		p := start(t, "run", "-c", configFile(t, fmt.Sprintf("mongodb: {uri: %q}\nsearch: {urls: [\"http://%s\"], startup_timeout: %s}\nstate: {path: %q}\nflows: [{name: one, namespaces: [%q]}]\n",
+			b.uri, addr, within, b.state, b.db.Name()+".orders")))
+		p.eventually(t, 30*time.Second, func() error {
+			if !strings.Contains(p.output(), "does not answer yet") {
+				return errors.New("it does not say that it waits")
+			}
+			return nil
+		})
+		return p
+	}
+	if code := run("1h").stop(t); code != 0 {
+		t.Errorf("exit code %d after a signal", code)
+	}
+	p := run("1s")
+	if code := p.wait(t, 30*time.Second); code != 1 {
+		t.Errorf("exit code %d when the time is over", code)
+	}
+	wantWords(t, lastWords(p.output()), "open search", "http://"+addr, "connection refused", "search.startup_timeout (1s) is over")
+	p = run("1m")
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: httputil.NewSingleHostReverseProxy(real)}
+	go func() { _ = srv.Serve(l) }()
+	t.Cleanup(func() { _ = srv.Close() })
+	p.eventually(t, time.Minute, func() error { return equal(t.Context(), b.db.Collection("orders"), b.search, b.index("orders")) })
+	if code := p.stop(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
 }
 
 // wantLines fails unless there are lines, and all of them fit.
