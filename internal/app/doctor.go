@@ -88,6 +88,8 @@ type doctor struct {
 	mongo *mongo.Doctor // nil: it can't be used
 	// cluster is nil where no engine can be used, or none is wanted.
 	cluster *search.Client
+	// triedStats: the index of statistics was looked at, by one flow for all.
+	triedStats bool
 	// shards is how many the indexes take that are still to be made.
 	shards int
 	// places says which flow and namespace go to an index.
@@ -171,10 +173,15 @@ func (d *doctor) keepsInMongoDB() bool {
 		(d.cfg.State.Store == config.StoreMongoDB || d.cfg.DeadLetters.Store == config.StoreMongoDB)
 }
 
-// listen looks whether the address is free.
+// listen looks whether the addresses are free.
 func (d *doctor) listen(ctx context.Context) {
-	const check = "http.listen"
-	addr := d.cfg.HTTP.Listen
+	h := d.cfg.HTTP
+	d.listenOn(ctx, "http.listen", h.Listen)
+	d.listenOn(ctx, "http.probes", h.Probes)
+	d.listenOn(ctx, "http.monstache.listen", h.Monstache.Listen)
+}
+
+func (d *doctor) listenOn(ctx context.Context, setting, addr string) {
 	if addr == "" {
 		return
 	}
@@ -185,10 +192,10 @@ func (d *doctor) listen(ctx context.Context) {
 		if errors.As(err, &cause) {
 			err = cause.Err
 		}
-		d.f.Add(flow.FindingError, check, addr, "nothing can listen on "+addr, err.Error(),
-			"if a sluice runs here already, this is it; else set http.listen to a free address, or to off")
+		d.f.Add(flow.FindingError, setting, addr, "nothing can listen on "+addr, err.Error(),
+			"if a sluice runs here already, this is it; else set "+setting+" to a free address, or to off")
 		return
 	}
 	_ = l.Close()
-	d.f.OK(check, addr, "%s is free", addr)
+	d.f.OK(setting, addr, "%s is free", addr)
 }

@@ -280,6 +280,15 @@ func placeFaults() []planted {
 			s := c.save("")
 			c.t.Cleanup(func() { _ = s.Close() })
 		}, flow.FindingInfo, "state.lock", []string{fmt.Sprint("process ", os.Getpid())}},
+		{
+			"address of Monstache's paths in use", func(c *clinic) {
+				var lc net.ListenConfig
+				l, err := lc.Listen(c.t.Context(), "tcp", "127.0.0.1:0")
+				c.must(l, err)
+				c.t.Cleanup(func() { _ = l.Close() })
+				c.httpMore = ", monstache: {listen: \"" + l.Addr().String() + "\"}"
+			}, flow.FindingError, "http.monstache.listen", []string{"in use", "set http.monstache.listen"},
+		},
 		{"address in use", func(c *clinic) {
 			var lc net.ListenConfig
 			l, err := lc.Listen(c.t.Context(), "tcp", "127.0.0.1:0")

@@ -121,6 +121,10 @@ func (d *doctor) indexes(ctx context.Context, run *flowRun, all []mongo.Collecti
 	if d.cfg.State.Store == config.StoreSearch {
 		d.note(client.VisitOwn(ctx, d.cfg.State.Index))
 	}
+	if layout := d.cfg.Stats.Index; layout != "" && !d.triedStats {
+		d.triedStats = true
+		d.note(client.VisitAdd(ctx, config.StatsIndex(layout, time.Now().UTC())))
+	}
 	if d.cfg.DeadLetters.Store == config.StoreSearch {
 		d.note(client.VisitOwn(ctx, d.cfg.DeadLetters.Index+"-"+run.cfg.Name))
 	}

@@ -43,6 +43,7 @@ type clinic struct {
 	ruleMore   string
 	more       string // more sections
 	listen     string
+	httpMore   string // more fields of http
 	options    DoctorOptions
 }
 
@@ -132,7 +133,7 @@ func (c *clinic) load() *config.Config {
 	if c.key == "wrong" {
 		secret = secretOfNobody
 	}
-	text := fmt.Sprintf("mongodb: {uri: %q}\nsearch: {urls: [%s]}\nhttp: {listen: %q}\n", c.uri, "'"+strings.Join(c.urls, "', '")+"'", c.listen) +
+	text := fmt.Sprintf("mongodb: {uri: %q}\nsearch: {urls: [%s]}\nhttp: {listen: %q%s}\n", c.uri, "'"+strings.Join(c.urls, "', '")+"'", c.listen, c.httpMore) +
 		fmt.Sprintf("s3: {endpoint: %q, region: %q, path_style: true, access_key: %q, secret_key: %q}\n", c.endpoint, testkit.SharedS3(c.t).Region(), c.key, secret) +
 		"governor: {max_dirty: 1}\n"
 	if !strings.Contains(c.more, "state:") {
@@ -239,7 +240,7 @@ func (d Diagnosis) find(t *testing.T, severity flow.Severity, check string, word
 // TestDoctorSound: nothing is found where all is well.
 func TestDoctorSound(t *testing.T) {
 	for _, more := range []string{
-		"dead_letters: {store: search}\n",
+		"dead_letters: {store: search}\nstats: {index: doctor.stats.2006-01-02}\n",
 		"state: {store: search, index: SLUICE-state}\n",
 		"state: {store: mongodb}\ndead_letters: {store: mongodb}\nspool: {path: DIR/spool}\n",
 		"state: {path: DIR/s}\ndead_letters: {store: file, path: DIR/letters}\n",

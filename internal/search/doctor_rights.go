@@ -47,6 +47,22 @@ func (c *Client) VisitOwn(ctx context.Context, index string) flow.Findings {
 	})
 }
 
+// VisitAdd tries whether a document can be added to an index that the engine makes
+// for it, with a name like index.
+func (c *Client) VisitAdd(ctx context.Context, index string) flow.Findings {
+	return c.withProbe(ctx, index, func(ctx context.Context, p *probe) {
+		err := c.call(ctx, "add a document to an index like", p.object, post(p.path+"/_doc", []byte("{}")), nil)
+		cure := ""
+		if apiErrorOf(err).Type == "index_not_found_exception" {
+			cure = "the engine makes no index by itself: allow it for this name in action.auto_create_index"
+		}
+		p.f.Fail(flow.FindingError, "search.rights", p.object, err, cure)
+		if err == nil {
+			p.f.OK("search.rights", index, "a document can be added to an index like %s, which is made for it", index)
+		}
+	})
+}
+
 // probe is an index that is tried and removed.
 type probe struct {
 	c *Client

@@ -155,6 +155,39 @@ func TestVisitRightsCleansUp(t *testing.T) {
 	}
 }
 
+// TestVisitAdd: an engine that makes no index by itself is told apart.
+func TestVisitAdd(t *testing.T) {
+	f := func(status int, answer, want string) {
+		t.Helper()
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Path == "/":
+				_, _ = io.WriteString(w, openSearchRoot)
+			case r.Method == http.MethodDelete:
+				_, _ = io.WriteString(w, "{}")
+			case r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/stats-doctor-") && strings.HasSuffix(r.URL.Path, "/_doc"):
+				w.WriteHeader(status)
+				_, _ = io.WriteString(w, answer)
+			default:
+				t.Errorf("%s %s", r.Method, r.URL.Path)
+			}
+		}))
+		defer srv.Close()
+		c, err := Open(t.Context(), Options{URLs: []string{srv.URL}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		found := c.VisitAdd(t.Context(), "stats")
+		if len(found) != 1 || found.Sound() != (status < 300) || !strings.Contains(found[0].What+found[0].Cure, want) {
+			t.Errorf("%d: %+v, want %s", status, found, want)
+		}
+	}
+	f(201, `{"result":"created"}`, "can be added")
+	f(404, `{"error":{"type":"index_not_found_exception","reason":"no such index [stats] and [action.auto_create_index] is [false]"},"status":404}`, "action.auto_create_index")
+	f(403, `{"error":{"type":"security_exception","reason":"no permissions for [indices:data/write/index]"},"status":403}`, "indices:data/write/index")
+}
+
 func parseMapping(text string) (*mapped, error) {
 	root := &mapped{}
 	return root, json.Unmarshal([]byte(text), root)
