@@ -37,7 +37,7 @@ func spec(c *Config) []field {
 			Into: section(func() []field { return httpSpec(&c.HTTP) }),
 		},
 		{
-			Name: "logs", Doc: "How log lines look, and which of them go to files.",
+			Name: "logs", Doc: "How log lines look, and which of them go to files: docs/logs.md.",
 			Into: section(func() []field { return logsSpec(&c.Logs) }),
 		},
 		{
