@@ -42,6 +42,8 @@ type App struct {
 	ctx   context.Context
 	drain <-chan struct{}
 	web   *web.Server
+	// service is nil if nobody wants to be told of us.
+	service *service
 	// grace is how long a reload waits for a flow to drain.
 	grace time.Duration
 	// ownsMemory: the collector's limit is ours, not the user's.
@@ -118,6 +120,9 @@ func (a *App) Run(ctx context.Context, drain <-chan struct{}) error {
 	defer cancel()
 	a.group, a.ctx = errgroup.WithContext(ctx)
 	a.drain = drain
+	if m := systemd.FromEnv(); m.There() {
+		a.service = a.newService(m)
+	}
 	for _, f := range a.live() {
 		a.launch(f)
 	}
@@ -131,7 +136,9 @@ func (a *App) Run(ctx context.Context, drain <-chan struct{}) error {
 	}
 	var aside sync.WaitGroup // what tells about the work, and ends with it
 	aside.Go(func() { a.tellStats(a.ctx) })
-	aside.Go(func() { a.tellService(a.ctx, systemd.FromEnv()) })
+	if a.service != nil {
+		aside.Go(func() { a.service.run(a.ctx, a.drain, a.opened) })
+	}
 	shown := a.showProgress(a.ctx)
 	err = a.group.Wait()
 	cancel()

@@ -74,6 +74,7 @@ func (a *App) watch() error {
 
 // reload reads the configuration and applies it, or tells why not.
 func (a *App) reload() (config.Files, error) {
+	defer a.service.reloading()()
 	next, files, err := a.o.Watch.Load()
 	done := ""
 	if err == nil {

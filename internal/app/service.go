@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"sluice/internal/flow"
@@ -14,14 +15,10 @@ import (
 // settled, and no error to wait for, before we no longer call ourselves alive.
 const stuckAfter = 10 * time.Minute
 
-// tellService tells the manager of services that both ends answer, then that we
-// are alive, and that we stop. It returns when ctx is done.
-func (a *App) tellService(ctx context.Context, m systemd.Manager) {
-	if !m.There() {
-		return
-	}
-	s := service{every: m.Watchdog / 2, send: m.Tell, log: a.o.Logger, status: a.Status, beats: map[string]beat{}}
-	s.run(ctx, a.drain, a.opened)
+// newService returns what tells the manager m of services that both ends answer,
+// then that we are alive, and that we stop.
+func (a *App) newService(m systemd.Manager) *service {
+	return &service{every: m.Watchdog / 2, send: m.Tell, log: a.o.Logger, status: a.Status, beats: map[string]beat{}}
 }
 
 // opened waits until everything of the start is open; false if it will not be.
@@ -44,7 +41,7 @@ func (a *App) opened(ctx context.Context) bool {
 	}
 }
 
-// service tells a manager about us. One goroutine has it.
+// service tells a manager about us. One goroutine has it, but for reloading.
 type service struct {
 	// every is how often it wants to hear that we are alive; 0: never.
 	every  time.Duration
@@ -52,7 +49,9 @@ type service struct {
 	log    *slog.Logger
 	status func() Status
 	beats  map[string]beat
-	deaf   bool // the manager can't be reached, and that was logged
+	deaf   atomic.Bool // the manager can't be reached, and that was logged
+	// ready: that was told, and not yet that we stop.
+	ready atomic.Bool
 }
 
 // beat is when the count of what a flow did was seen to change.
@@ -61,10 +60,13 @@ type beat struct {
 	at    time.Time
 }
 
+// run tells of start, life and stop, and returns when ctx is done.
 func (s *service) run(ctx context.Context, drain <-chan struct{}, opened func(context.Context) bool) {
 	if opened(ctx) {
 		s.tell(systemd.Ready)
+		s.ready.Store(true)
 		s.watch(ctx, drain)
+		s.ready.Store(false)
 	}
 	s.tell(systemd.Stopping)
 	// The time to stop is the manager's to bound: it looks at no watchdog then.
@@ -113,10 +115,23 @@ func (s *service) stuck(st Status, now time.Time) string {
 	return ""
 }
 
+// reloading tells that a new configuration is taken; the function that it returns
+// tells the end, whatever came of it.
+func (s *service) reloading() (done func()) {
+	if s == nil || !s.ready.Load() {
+		return func() {}
+	}
+	s.tell(systemd.Reloading())
+	return func() {
+		if s.ready.Load() {
+			s.tell(systemd.Ready)
+		}
+	}
+}
+
 // tell sends a state; a manager that can't be reached is told of once.
 func (s *service) tell(state string) {
-	if err := s.send(state); err != nil && !s.deaf {
-		s.deaf = true
+	if err := s.send(state); err != nil && !s.deaf.Swap(true) {
 		s.log.Warn("the manager of services (NOTIFY_SOCKET) can't be reached", slog.Any(flow.LogErr, err))
 	}
 }

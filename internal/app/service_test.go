@@ -26,7 +26,8 @@ type heard struct {
 func (h *heard) tell(state string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.lines = append(h.lines, time.Since(h.started).String()+" "+state)
+	line, _, _ := strings.Cut(state, "\n")
+	h.lines = append(h.lines, time.Since(h.started).String()+" "+line)
 	return nil
 }
 
@@ -41,18 +42,26 @@ func TestServiceTells(t *testing.T) {
 		h := &heard{started: time.Now()}
 		drain, open := make(chan struct{}), make(chan struct{})
 		ctx, cancel := context.WithCancel(t.Context())
-		s := service{every: 15 * time.Second, send: h.tell, log: slog.New(slog.DiscardHandler), status: func() Status { return Status{} }, beats: map[string]beat{}}
+		s := &service{every: 15 * time.Second, send: h.tell, log: slog.New(slog.DiscardHandler), status: func() Status { return Status{} }, beats: map[string]beat{}}
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
 			s.run(ctx, drain, func(context.Context) bool { <-open; return true })
 		}()
 		time.Sleep(20 * time.Second)
+		s.reloading()() // not before the start is told
 		close(open)
-		time.Sleep(31 * time.Second)
+		time.Sleep(20 * time.Second)
+		done := s.reloading()
+		time.Sleep(5 * time.Second)
+		done()
+		time.Sleep(6 * time.Second)
+		done = s.reloading() // and it ends meanwhile
 		close(drain)
 		time.Sleep(time.Minute)
-		want := []string{"20s READY=1", "35s WATCHDOG=1", "50s WATCHDOG=1", "51s STOPPING=1"}
+		done()
+		s.reloading()()
+		want := []string{"20s READY=1", "35s WATCHDOG=1", "40s RELOADING=1", "45s READY=1", "50s WATCHDOG=1", "51s RELOADING=1", "51s STOPPING=1"}
 		if got := h.since(0); !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
@@ -66,7 +75,7 @@ func TestServiceNeverReady(t *testing.T) {
 	h := &heard{started: time.Now()}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	s := service{every: time.Minute, send: h.tell, log: slog.New(slog.DiscardHandler)}
+	s := &service{every: time.Minute, send: h.tell, log: slog.New(slog.DiscardHandler)}
 	s.run(ctx, nil, func(context.Context) bool { return false })
 	if got := h.since(0); len(got) != 1 || !strings.HasSuffix(got[0], systemd.Stopping) {
 		t.Errorf("%q", got)
@@ -87,7 +96,7 @@ func TestWatchdogLooksAtTheWork(t *testing.T) {
 			}
 			st <- Status{Flows: []FlowStatus{{Name: "shop", Pump: pipeline.Status{State: state, Read: read}}}}
 		}
-		s := service{every: time.Minute, send: h.tell, log: slog.New(slog.NewTextHandler(&log, nil)), beats: map[string]beat{}, status: func() Status {
+		s := &service{every: time.Minute, send: h.tell, log: slog.New(slog.NewTextHandler(&log, nil)), beats: map[string]beat{}, status: func() Status {
 			now := <-st
 			st <- now
 			return now
@@ -123,9 +132,28 @@ func TestWatchdogLooksAtTheWork(t *testing.T) {
 	})
 }
 
+// TestWatchdogHangsWithTheWork: what can't say how it is, is not alive.
+func TestWatchdogHangsWithTheWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &heard{started: time.Now()}
+		locked := make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &service{every: time.Second, send: h.tell, log: slog.New(slog.DiscardHandler), status: func() Status { <-locked; return Status{} }, beats: map[string]beat{}}
+		ended := make(chan struct{})
+		go func() { defer close(ended); s.watch(ctx, nil) }()
+		time.Sleep(time.Hour)
+		if got := h.since(0); len(got) > 0 {
+			t.Errorf("%q", got)
+		}
+		cancel()
+		close(locked)
+		<-ended
+	})
+}
+
 func TestServiceManagerGone(t *testing.T) {
 	var log bytes.Buffer
-	s := service{send: func(string) error { return errors.New("no such file") }, log: slog.New(slog.NewTextHandler(&log, nil))}
+	s := &service{send: func(string) error { return errors.New("no such file") }, log: slog.New(slog.NewTextHandler(&log, nil))}
 	s.tell(systemd.Ready)
 	s.tell(systemd.Stopping)
 	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "NOTIFY_SOCKET") {

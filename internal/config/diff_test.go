@@ -70,6 +70,7 @@ func TestDiff(t *testing.T) {
 	f("[shop.people]", "[shop.people, shop.pets]", "~plain")
 	f("namespaces: [shop.people]", "namespaces: [shop.people], snapshot: {rate: 10}", "~plain")
 	f("search: {urls: [\"http://127.0.0.1:9200\"]}", "search: {urls: [\"http://127.0.0.1:9200\"], gzip: true}", "~plain ~shop")
+	f("search: {urls: [\"http://127.0.0.1:9200\"]}", "search: {urls: [\"http://127.0.0.1:9200\"], trace: true}", "~plain ~shop")
 	f("search:", "dead_letters: {store: mongodb}\nsearch:", "~plain ~shop")
 	f("search:", "limits: {lanes: 8}\nsearch:", "~plain ~shop")
 	f("search:", "limits: {memory_budget: 64MB}\nsearch:", "live")

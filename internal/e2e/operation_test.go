@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -114,6 +115,13 @@ flows:
 	})
 	p.eventually(t, time.Minute, func() error {
 		if told := m.heard(); !strings.HasPrefix(told, "READY=1 WATCHDOG=1 WATCHDOG=1") {
+			return fmt.Errorf("the manager heard %q", told)
+		}
+		return nil
+	})
+	_ = p.cmd.Process.Signal(syscall.SIGHUP)
+	p.eventually(t, time.Minute, func() error {
+		if told := m.heard(); !regexp.MustCompile(`RELOADING=1\nMONOTONIC_USEC=\d+( WATCHDOG=1)* READY=1`).MatchString(told) {
 			return fmt.Errorf("the manager heard %q", told)
 		}
 		return nil

@@ -3,6 +3,9 @@ package systemd
 import (
 	"net"
 	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -49,5 +52,22 @@ func TestTell(t *testing.T) {
 	}
 	if err := (Manager{}).Tell(Ready); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestReloading(t *testing.T) {
+	first, _, _ := strings.Cut(Reloading(), "\n")
+	if first != "RELOADING=1" {
+		t.Errorf("%q", first)
+	}
+	if runtime.GOOS != "linux" {
+		return
+	}
+	a, err := strconv.ParseInt(strings.TrimPrefix(Reloading(), "RELOADING=1\nMONOTONIC_USEC="), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := monotonic(); a <= 0 || b < a {
+		t.Errorf("%d, then %d", a, b)
 	}
 }
