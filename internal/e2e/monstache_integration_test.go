@@ -252,7 +252,8 @@ func guarded(t *testing.T, db string) (uri string, root *mongo.Client) {
 	t.Cleanup(func() { _ = m.Stop() })
 	root = connect(t, m.URI())
 	user := bson.D{
-		{Key: "createUser", Value: "monstache"}, {Key: "pwd", Value: "s3cret"},
+		{Key: "createUser", Value: "monstache"},
+		{Key: "pwd", Value: "s3cret"},
 		{Key: "roles", Value: bson.A{bson.D{{Key: "role", Value: "read"}, {Key: "db", Value: db}}, bson.D{{Key: "role", Value: "readWrite"}, {Key: "db", Value: "monstache"}}}},
 	}
 	if err := root.Database("admin").RunCommand(t.Context(), user).Err(); err != nil {
