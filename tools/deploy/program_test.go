@@ -184,5 +184,5 @@ func TestInvalidConfigurationIsSeen(t *testing.T) {
 	f("templates/_config.tpl", "probes: {{", "probe: {{", `unknown field "probe"`)
 	f("templates/_config.tpl", `if hasKey $flow "true"`, `if hasKey $flow "never"`, "true")
 	f("templates/_config.tpl", `"127.0.0.1:%v"`, `"0.0.0.0:%v"`, "http.token")
-	f("templates/_config.tpl", `set $c "archive" .Values.archive`, `set $c "archives" .Values.archive`, "archives")
+	f("templates/_config.tpl", `set $c "archive" $rules`, `set $c "archives" $rules`, "archives")
 }

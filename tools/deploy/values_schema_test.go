@@ -34,6 +34,20 @@ func TestValuesSchema(t *testing.T) {
 	}
 }
 
+// gochiveEntry is the schema of an entry of go-chive's values.
+func gochiveEntry() object {
+	text, count := object{"type": "string", "minLength": 1}, object{"type": "integer", "minimum": 1}
+	s3 := closed(object{"bucket": text, "uploadInterval": count})
+	s3["required"] = []any{"bucket", "uploadInterval"}
+	e := closed(object{
+		"name": text, "hostAddress": text, "ageLimit": object{"type": "string", "pattern": "^[0-9]*[1-9][0-9]*d$"},
+		"queryLimit": object{"type": "integer", "minimum": 1, "maximum": 100_000}, "archiveCheckInterval": count,
+		"collection": text, "database": text, "archiveField": text, "s3": s3,
+	})
+	e["required"] = []any{"hostAddress", "ageLimit", "queryLimit", "archiveCheckInterval", "collection", "database", "archiveField", "s3"}
+	return e
+}
+
 // valuesSchema is the schema of the values, given that of sluice.yaml.
 func valuesSchema(config object) object {
 	parts := maps.Clone(config["properties"].(object))
@@ -64,7 +78,7 @@ func valuesSchema(config object) object {
 	}
 	s := closed(object{
 		"global": free,
-		"flows":  flows, "archive": archive, "config": closed(parts),
+		"flows":  flows, "archive": archive, "gochive": list(gochiveEntry()), "config": closed(parts),
 		"secrets":  closed(object{"env": list(env), "envFrom": list(text), "files": list(text)}),
 		"reload":   flag,
 		"http":     closed(object{"tokenSecret": closed(object{"name": text, "key": text}), "port": port, "probePort": port}),

@@ -1,7 +1,7 @@
 {{/* What can't work is refused before it is installed, with the cure. */}}
 {{- define "sluice.checks" -}}
-{{- if not (or .Values.flows .Values.archive) }}
-{{-   fail "give at least one entry in flows or archive" }}
+{{- if not (or .Values.flows .Values.archive .Values.gochive) }}
+{{-   fail "give at least one entry in flows, archive or gochive" }}
 {{- end }}
 {{- if and .Values.flows (not (dig "search" "urls" "" .Values.config)) }}
 {{-   fail "flows need config.search.urls: the addresses of Elasticsearch or OpenSearch" }}
@@ -14,6 +14,11 @@
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled (not .Values.http.tokenSecret.name) }}
 {{-   fail "serviceMonitor needs http.tokenSecret: without a token /metrics answers inside of the pod only" }}
+{{- end }}
+{{- range .Values.gochive }}
+{{-   if ne .hostAddress (first $.Values.gochive).hostAddress }}
+{{-     fail (printf "gochive: the entries are of several deployments (%s, %s): give each a release of its own" (first $.Values.gochive).hostAddress .hostAddress) }}
+{{-   end }}
 {{- end }}
 {{- range $name := list "listen" "probes" "token" }}
 {{-   if hasKey ($.Values.config.http | default dict) $name }}

@@ -24,15 +24,40 @@
 {{- /* Positions and dead letters are of flows. */}}
 {{-   $c = omit $c "search" "state" "dead_letters" }}
 {{- end }}
-{{- if .Values.archive }}
-{{-   $_ := set $c "archive" .Values.archive }}
+{{- $rules := include "sluice.rules" . | fromYamlArray }}
+{{- if $rules }}
+{{-   $_ := set $c "archive" $rules }}
 {{-   $_ := set $c "spool" (merge (dict) ($c.spool | default dict) (dict "path" "/var/lib/sluice/spool")) }}
 {{- else }}
 {{-   $c = omit $c "s3" "governor" "spool" }}
 {{- end }}
+{{- range .Values.gochive }}
+{{-   $_ := set $c "mongodb" (merge (dict "uri" ($c.mongodb.uri | replace "{hostAddress}" .hostAddress)) $c.mongodb) }}
+{{- end }}
 {{- $http := merge (dict) ($c.http | default dict) (include "sluice.http" . | fromYaml) }}
 {{- $_ := set $c "http" $http }}
 {{- toYaml $c }}
+{{- end }}
+
+{{/* The rules: those of archive, and what go-chive's entries mean; sluice gochive says
+the same of them. */}}
+{{- define "sluice.rules" -}}
+{{- $rules := .Values.archive }}
+{{- range .Values.gochive }}
+{{-   $name := default (printf "%s-%s" .database .collection) .name | lower }}
+{{-   $rules = append $rules (dict
+        "name" (regexReplaceAll "[^a-z0-9_-]+" $name "-" | trimAll "-_")
+        "namespace" (printf "%s.%s" .database .collection)
+        "field" .archiveField
+        "older_than" .ageLimit
+        "to" (printf "s3://%s" (.s3.bucket | trimPrefix "s3://" | trimAll "/"))
+        "pack_wait" (printf "%ds" (int .s3.uploadInterval))
+        "max_share" 1 "mixed_types" "skip" "floor" "1971-01-01"
+        "schedule" (dict "every" (printf "%ds" (int .archiveCheckInterval)))
+        "batch" (dict "docs" (int .queryLimit))
+        "limits" (dict "docs_per_second" (divf .queryLimit .archiveCheckInterval))) }}
+{{- end }}
+{{- toYaml $rules }}
 {{- end }}
 
 {{/* The servers: the probes for everybody, the rest with a token or inside. */}}
