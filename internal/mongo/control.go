@@ -110,8 +110,8 @@ func (so *sorter) replaced(ns flow.Namespace, e *event) error {
 		return nil
 	}
 	so.st.seen[ns] = uuid
-	if s.opts.Snapshot.Disabled {
-		s.log.Warn("a collection came into place with documents that have no events; copying is disabled, so they are missing in the index",
+	if !s.sel.copies(ns) {
+		s.log.Warn("a collection came into place with documents that have no events; it is not copied, so they are missing in the index",
 			slog.String(flow.LogNS, ns.String()))
 		return so.control(flow.ControlCreated, ns, e, nil, func() { s.bound[ns] = uuid })
 	}

@@ -91,7 +91,7 @@ func (s *Source) listCollections(ctx context.Context, db string) ([]Collection, 
 			c.UUID = uuidText(uuid)
 		}
 		switch {
-		case c.Kind == KindTimeseries && !s.sel.named(c.NS), c.Kind == KindView && !s.sel.named(c.NS):
+		case c.Kind == KindTimeseries && !s.sel.named(c.NS), c.Kind == KindView && !s.sel.wantsView(c.NS):
 			continue // they come with db.*, but who wants one names it
 		case c.Kind == KindTimeseries:
 			c.Refused = errTimeseries
@@ -137,6 +137,16 @@ func (s *Source) denied(e *flow.Error) error {
 		e.Hint = "the user needs this role; create it in the database admin, and grant it:\n" + s.sel.role()
 	}
 	return e
+}
+
+// deniedStream is denied for a change stream: who has rights on single
+// collections only needs no wider ones.
+func (s *Source) deniedStream(e *flow.Error) error {
+	err := s.denied(e)
+	if e.Class == flow.Auth && s.scope.level != levelCollection {
+		e.Hint += "\nor, with rights on single collections or databases only, give each of them a flow of its own: a flow opens its stream as narrow as its namespaces are"
+	}
+	return err
 }
 
 // role is the smallest role that the selection needs, as a command of mongosh.

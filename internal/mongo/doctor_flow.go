@@ -129,7 +129,7 @@ func (d *Doctor) unfollowed(ctx context.Context, s *Source, p pattern) []string 
 // stream opens the flow's change stream and closes it again.
 func (d *Doctor) stream(ctx context.Context, f *flow.Findings, name string, s *Source) {
 	const check = "mongodb.change_stream"
-	if d.hello.setName == "" && !d.hello.mongos {
+	if d.hello.setName == "" && !d.hello.mongos || s.sel.streamed.none {
 		return // told already: a standalone has none
 	}
 	ctx, done := context.WithTimeout(ctx, doctorPatience)
@@ -140,7 +140,7 @@ func (d *Doctor) stream(ctx context.Context, f *flow.Findings, name string, s *S
 	}
 	cs, err := (&stream{s: s}).watch(ctx, o)
 	if err != nil {
-		f.Fail(flow.FindingError, check, name, s.denied(fault("open the change stream of", name, err)), "")
+		f.Fail(flow.FindingError, check, name, s.deniedStream(fault("open the change stream of", name, err)), "")
 		return
 	}
 	_, ok := markAt(cs.ResumeToken())

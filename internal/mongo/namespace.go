@@ -53,6 +53,10 @@ type selection struct {
 	include, exclude []pattern
 	priority         []pattern
 	filters          []contentFilter
+	// copied and streamed narrow it to what is copied, and whose changes count.
+	copied, streamed choice
+	// reserved are databases that the caller keeps out.
+	reserved []string
 	// watched are plain: their events come too, for related documents.
 	watched []pattern
 }
@@ -74,6 +78,9 @@ func newSelection(o Options) (selection, error) {
 	if s.priority, err = parsePatterns(o.Snapshot.Priority); err != nil {
 		return s, err
 	}
+	if err := s.narrow(o); err != nil {
+		return s, err
+	}
 	for _, f := range o.Filters {
 		p, err := parsePattern(f.Pattern)
 		if err != nil {
@@ -92,7 +99,7 @@ func newSelection(o Options) (selection, error) {
 			s.watched = append(s.watched, p)
 		}
 	}
-	for _, p := range s.seen() {
+	for _, p := range slices.Concat(s.include, s.watched) {
 		if p.plain() && reserved(flow.Namespace{DB: p.db, Coll: p.coll}) {
 			return s, configError(p.db+"."+p.coll, fmt.Errorf("a collection of the server's own, or of sluice, can't be followed"))
 		}
@@ -115,7 +122,10 @@ func parsePatterns(texts []string) ([]pattern, error) {
 // follows tells whether the flow follows ns.
 func (s selection) follows(ns flow.Namespace) bool {
 	fits := func(p pattern) bool { return p.fits(ns) }
-	return !reserved(ns) && slices.ContainsFunc(s.include, fits) && !slices.ContainsFunc(s.exclude, fits)
+	if reserved(ns) || slices.Contains(s.reserved, ns.DB) || chunksOfFiles(ns) && !s.named(ns) {
+		return false
+	}
+	return slices.ContainsFunc(s.include, fits) && !slices.ContainsFunc(s.exclude, fits)
 }
 
 // rank is the place of ns in the order of copies; lower ones go first.
@@ -140,6 +150,10 @@ func (s selection) filter(ns flow.Namespace) bson.Raw {
 	}
 	return nil
 }
+
+// chunksOfFiles tells the collections in which GridFS keeps the pieces of files.
+// Nobody searches these: who wants one gives its name.
+func chunksOfFiles(ns flow.Namespace) bool { return strings.HasSuffix(ns.Coll, ".chunks") }
 
 // reserved tells what nobody follows: the databases of the server and of
 // sluice, system collections, and those that commands of the server make on

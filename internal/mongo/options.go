@@ -36,9 +36,12 @@ type Options struct {
 	// Namespaces and Exclude hold "db.coll", "db.*" or "/regular expression/"
 	// over "db.coll". At least one namespace is needed.
 	Namespaces, Exclude []string
+	// Reserved are databases that nobody follows, beside those of the server and ours.
+	Reserved []string
 	// Filters hold queries for namespaces; the first pattern that fits counts.
 	Filters  []Filter
 	Snapshot SnapshotOptions
+	Stream   StreamOptions
 	// Related says which documents show others. It must not go round in a circle.
 	Related []Relation
 	// RelatedBytes bounds the keys that one relation has still to see to; the
@@ -66,8 +69,24 @@ type Filter struct {
 	Query bson.Raw
 }
 
+// StreamOptions say whose changes are followed.
+type StreamOptions struct {
+	// Include and Exclude are patterns as Options.Namespaces has them, and choose
+	// among what these find; no Include is all of it. Whatever happens to the others
+	// is passed over: they are copied at most.
+	Include, Exclude []string
+	// Disabled: no change stream is opened at all.
+	Disabled bool
+}
+
 // SnapshotOptions say how collections are copied.
 type SnapshotOptions struct {
+	// Include and Exclude choose what is copied, as those of StreamOptions do.
+	// A view that an Include fits is copied too; else it has to be named.
+	Include, Exclude []string
+	// Repeat: each start copies again, in place and without removal of ghosts, what
+	// was copied before; a copy under way goes on instead.
+	Repeat bool
 	// Parallel is the number of readers.
 	Parallel int
 	// Rate bounds all readers together, in documents per second; 0 is no bound.

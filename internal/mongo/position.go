@@ -25,6 +25,8 @@ const newestFormat = relatedFormat
 type position struct {
 	Format int        `json:"format"`
 	Stream streamMark `json:"stream"`
+	// Given: nobody was there yet; see PositionAt.
+	Given bool `json:"given,omitempty"`
 	// Namespaces holds every collection that the flow knows, by "db.coll".
 	Namespaces map[string]nsState `json:"namespaces,omitempty"`
 	// Lost counts how often history was lost since everything was copied.
@@ -45,6 +47,9 @@ type streamMark struct {
 type nsState struct {
 	UUID string     `json:"uuid,omitempty"`
 	Copy *copyState `json:"copy,omitempty"`
+	// Still: its changes are not followed, so they have to be made good for when
+	// they are again.
+	Still bool `json:"still,omitempty"`
 }
 
 // copyState is a copy under way: the chunks that are cut and not final, and

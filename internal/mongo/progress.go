@@ -82,6 +82,9 @@ func (s *Source) Progress() Progress {
 		CopyRead: s.copies.read, CopySettled: s.copies.settled, RereadQueries: s.rereads.Load(),
 		Related: s.related.progress(),
 	}
+	if s.sel.streamed.none {
+		p.ReadTime, p.SettledTime = bson.Timestamp{}, bson.Timestamp{}
+	}
 	p.Waiting = s.copies.waiting()
 	left := s.copies.left()
 	for _, c := range s.copies.order {

@@ -58,7 +58,7 @@ func (st *stream) failed(ctx context.Context, err error) error {
 	case reopen, reopenFew:
 		return st.pass(a, err)
 	case refused:
-		return st.s.denied(fault("open the change stream of", st.s.uri, err))
+		return st.s.deniedStream(fault("open the change stream of", st.s.uri, err))
 	case unfit:
 		e := fault("open the change stream of", st.s.uri, err)
 		e.Class, e.Hint = flow.Config, cure
@@ -124,19 +124,13 @@ func (st *stream) lostHistory(err error) error {
 	s := st.s
 	e := fault("resume the change stream of", s.uri, err)
 	e.Class = flow.Lost
-	switch {
-	case s.opts.Snapshot.Disabled:
-		e.Hint = "the oplog no longer holds what happened since, and copying is disabled:\n" +
-			"enable snapshot, or remove the saved state to go on from now"
-		return e
-	case s.opts.HistoryLost == HistoryLostStop:
-		e.Hint = "the oplog no longer holds what happened since. Copy everything again: --resync all, or on.history_lost: resync;\n" +
-			"and give the oplog more room: db.adminCommand({replSetResizeOplog: 1, size: <MB>})"
-		return e
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if e.Hint = s.noWayBack(); e.Hint != "" {
+		return e
+	}
 	s.lost++
+	s.given = false
 	if s.lost > maxLost {
 		e.Err = fmt.Errorf("history was lost %d times before everything was copied once: %w", s.lost, e.Err)
 		e.Hint = "the oplog is too small for the time that a copy takes; give it more room:\n" +
@@ -171,9 +165,12 @@ func (st *stream) recopy(ctx context.Context) error {
 	clear(s.bound)
 	s.copies.abandonAll()
 	for _, c := range s.collections {
-		if c.Refused == nil {
-			s.bound[c.NS] = c.UUID
-			st.know(c.NS, c.UUID)
+		if c.Refused != nil {
+			continue
+		}
+		s.bound[c.NS] = c.UUID
+		st.know(c.NS, c.UUID)
+		if s.sel.copies(c.NS) {
 			s.copies.schedule(c.NS, true)
 		}
 	}

@@ -74,8 +74,10 @@ func (s *Source) mayCopy(ns flow.Namespace) error {
 		}
 	}
 	switch {
-	case s.opts.Snapshot.Disabled:
+	case s.sel.copied.none:
 		return &flow.Error{Op: "copy", Object: ns.String(), Class: flow.Config, Err: errors.New("the flow copies nothing"), Hint: "snapshot.enabled in its configuration says so"}
+	case !s.sel.copies(ns):
+		return &flow.Error{Op: "copy", Object: ns.String(), Class: flow.Config, Err: errors.New("the flow does not copy it"), Hint: "snapshot.include and snapshot.exclude in its configuration say so"}
 	case s.over:
 		return &flow.Error{Op: "copy", Object: ns.String(), Class: flow.Conflict, Err: errors.New("the run is at its end")}
 	}

@@ -220,7 +220,7 @@ func TestS13ResyncBeginsAfterTheOldCopy(t *testing.T) {
 	if c := s.copies.nextControl(); c == nil || c == old || !c.ghosts {
 		t.Errorf("%+v", c)
 	}
-	s.opts.Snapshot.Disabled = true
+	s.sel.copied.none = true
 	if err := s.Resync(scriptedNS); flow.ClassOf(err) != flow.Config {
 		t.Error("a flow that copies nothing:", err)
 	}

@@ -38,7 +38,8 @@ func alwaysOn() bson.A { return bson.A{"rename", "dropDatabase", "invalidate"} }
 // scope returns the narrowest stream that covers s.
 func (s selection) scope(expanded bool) scope {
 	sc := scope{level: levelDeployment, expanded: expanded}
-	dbs, all := s.databases(), s.seen()
+	all := s.seen()
+	dbs := databasesOf(all)
 	switch {
 	case len(dbs) == 1 && len(all) == 1 && all[0].plain():
 		sc.level, sc.db, sc.coll = levelCollection, dbs[0], all[0].coll
@@ -54,13 +55,16 @@ func (s selection) scope(expanded bool) scope {
 }
 
 // seen returns the patterns of all whose events are to come.
-func (s selection) seen() []pattern { return slices.Concat(s.include, s.watched) }
+func (s selection) seen() []pattern { return slices.Concat(s.listened(), s.watched) }
 
-// databases returns the databases that plain patterns name, sorted; nil if an
+// databases returns the databases of all that is followed or watched.
+func (s selection) databases() []string { return databasesOf(slices.Concat(s.include, s.watched)) }
+
+// databasesOf returns the databases that patterns name, sorted; nil if an
 // expression may reach any.
-func (s selection) databases() []string {
+func databasesOf(patterns []pattern) []string {
 	var dbs []string
-	for _, p := range s.seen() {
+	for _, p := range patterns {
 		if p.re != nil {
 			return nil
 		}
@@ -126,7 +130,7 @@ func (s selection) dbCondition(db string) (c bson.D, whole bool) {
 		slices.Sort(names)
 		return bson.D{{Key: "ns.coll", Value: bson.D{{Key: "$in", Value: slices.Compact(names)}}}}, false
 	}
-	for _, p := range s.exclude {
+	for _, p := range slices.Concat(s.exclude, s.streamed.exclude) {
 		if p.plain() && p.db == db && !slices.Contains(s.watched, p) {
 			without = append(without, p.coll)
 		}

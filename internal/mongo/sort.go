@@ -144,7 +144,7 @@ func (st *stream) target(ns bson.Raw) *target {
 		}
 		b = rest
 	}
-	t.followed = t.ns.Coll != "" && st.s.sel.follows(t.ns)
+	t.followed = t.ns.Coll != "" && st.s.sel.streams(t.ns)
 	t.filtered = st.s.sel.filter(t.ns) != nil
 	t.related = st.s.related.when[t.ns]
 	if len(st.names) >= maxNames {

@@ -49,6 +49,8 @@ type Source struct {
 	bound map[flow.Namespace]string
 	// frozen is the position until the stream has proven its start.
 	frozen flow.Position
+	// given: where the stream starts was said by the caller, and is not our own.
+	given bool
 	// lost counts how often history was lost since all was copied.
 	lost int
 	// clock is the highest operationTime seen, committed the highest time known
@@ -221,11 +223,11 @@ func (s *Source) positionLocked() flow.Position {
 		return s.frozen
 	}
 	p := position{
-		Format: positionFormat, Stream: low.state(s.scope.fingerprint()), Lost: s.lost,
+		Format: positionFormat, Stream: low.state(s.fingerprint()), Lost: s.lost,
 		Namespaces: make(map[string]nsState, len(s.bound)),
 	}
 	for ns, uuid := range s.bound {
-		p.Namespaces[ns.String()] = nsState{UUID: uuid, Copy: s.copies.state(ns)}
+		p.Namespaces[ns.String()] = nsState{UUID: uuid, Copy: s.copies.state(ns), Still: !s.sel.streams(ns)}
 	}
 	s.related.state(&p)
 	return p.encode()

@@ -19,11 +19,16 @@ func (s *Source) Start(ctx context.Context, pos flow.Position, resync []Resync) 
 	}
 	s.frozen = pos
 	if saved != nil {
+		if s.given = saved.Given; s.given {
+			s.frozen = "" // where it was to begin is worth keeping once it was reached
+		}
 		m, err := saved.Stream.mark()
 		if err != nil {
 			return badPosition(err)
 		}
-		s.stream.startAt(saved.Stream.fit(m, s.scope.fingerprint()))
+		if saved.Stream.Fingerprint != idle { // else from now: what was missed is copied
+			s.stream.startAt(saved.Stream.fit(m, s.fingerprint()))
+		}
 		s.lost = saved.Lost
 	}
 	ctx, done := s.join(ctx)
@@ -84,23 +89,47 @@ func (s *Source) plan(saved *position, resync []Resync) error {
 		}
 		if _, known := s.bound[c.NS]; known {
 			s.stream.know(c.NS, s.bound[c.NS])
-			if g, again := ghosts[c.NS]; again && !s.opts.Snapshot.Disabled {
-				s.copies.schedule(c.NS, g)
-			}
+			s.planAgain(c, saved, ghosts)
 			continue
 		}
-		s.stream.know(c.NS, c.UUID)
-		switch {
-		case !s.opts.Snapshot.Disabled:
+		if s.sel.copies(c.NS) {
+			s.stream.know(c.NS, c.UUID)
 			s.bound[c.NS] = c.UUID
 			// While the stream catches up it may bring documents of an older
 			// collection of that name.
 			s.copies.schedule(c.NS, ghosts[c.NS] || saved != nil)
-		default:
-			s.stream.announce(c.NS, c.UUID)
+			continue
 		}
+		uuid := c.UUID
+		if saved != nil {
+			uuid = "" // no copy makes good for a drop that is still to come
+		}
+		s.stream.know(c.NS, uuid)
+		s.stream.announce(c.NS, uuid)
 	}
 	return nil
+}
+
+// planAgain decides about a namespace that the position knows.
+func (s *Source) planAgain(c Collection, saved *position, ghosts map[flow.Namespace]bool) {
+	g, again := ghosts[c.NS]
+	missed := saved.Namespaces[c.NS.String()].Still && s.sel.streams(c.NS) && c.Kind != KindView
+	switch {
+	case !s.sel.copies(c.NS):
+		if missed {
+			s.log.Warn("its changes are followed from now on; what changed before is not in the index, for it is not copied", slog.String(flow.LogNS, c.NS.String()))
+		}
+		if again {
+			s.stream.announce(c.NS, s.bound[c.NS])
+		}
+	case again:
+		s.copies.schedule(c.NS, g)
+	case missed:
+		s.log.Info("its changes were not followed so far; it is copied again", slog.String(flow.LogNS, c.NS.String()))
+		s.copies.schedule(c.NS, true)
+	case s.opts.Snapshot.Repeat && s.copies.find(c.NS) == nil:
+		s.copies.schedule(c.NS, false)
+	}
 }
 
 // takeOver restores what a position says of namespaces that are still followed.
@@ -114,7 +143,7 @@ func (s *Source) takeOver(saved *position, again map[flow.Namespace]bool) error 
 		}
 		s.bound[ns] = st.UUID
 		s.stream.know(ns, st.UUID)
-		if _, fresh := again[ns]; fresh || st.Copy == nil || s.opts.Snapshot.Disabled {
+		if _, fresh := again[ns]; fresh || st.Copy == nil || !s.sel.copies(ns) {
 			continue
 		}
 		if err := s.copies.restore(ns, st.Copy); err != nil {

@@ -106,6 +106,9 @@ func (st *stream) add(m mark) (settle func()) {
 func (st *stream) openFirst(ctx context.Context) error {
 	st.rmu.Lock()
 	defer st.rmu.Unlock()
+	if st.s.sel.streamed.none {
+		return st.beIdle(ctx)
+	}
 	for st.cs == nil {
 		if err := st.open(ctx); err != nil {
 			if err := st.failed(ctx, err); err != nil {
@@ -261,6 +264,9 @@ func (st *stream) settle(it item, settle func()) {
 
 // fill reads one reply into the queue.
 func (st *stream) fill(ctx context.Context) error {
+	if st.s.sel.streamed.none {
+		return st.idle(ctx)
+	}
 	if st.cs == nil {
 		if err := st.open(ctx); err != nil {
 			return st.failed(ctx, err)
