@@ -53,6 +53,10 @@ type flowRun struct {
 	metrics metrics
 	budget  atomic.Int64
 	life    *life
+	// mirror is nil where nobody's state is kept up to date.
+	mirror *mirror
+	// replaces: it takes the place of one that ran until a reload.
+	replaces bool
 
 	source  *mongo.Source
 	client  *search.Client
@@ -92,11 +96,18 @@ func (f *flowRun) open(ctx context.Context) error {
 	if err := f.connect(ctx); err != nil {
 		return err
 	}
+	if err := f.takeOver(ctx); err != nil {
+		return err
+	}
 	resync, err := f.compare(ctx)
 	if err != nil {
 		return err
 	}
-	if err := f.source.Start(ctx, flow.Position(f.saved.Position), resync); err != nil {
+	begin, err := f.begin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := f.source.Start(ctx, begin, resync); err != nil {
 		return err
 	}
 	if err := f.endBulkLoads(ctx); err != nil {
@@ -208,6 +219,10 @@ func (f *flowRun) compare(ctx context.Context) ([]mongo.Resync, error) {
 		ns, _ := flow.ParseNamespace(d.NS)
 		if d.Resync {
 			again = append(again, mongo.Resync{NS: ns, Ghosts: d.Ghosts})
+			if !f.source.Copies(ns) {
+				f.log.Info("namespace is followed without being copied", slog.String(flow.LogNS, d.NS))
+				continue
+			}
 			if f.where != nil && !d.Ghosts {
 				f.where.Empty(ns)
 			}
@@ -230,10 +245,13 @@ func (f *flowRun) mongoOptions() mongo.Options {
 		Namespaces: f.cfg.Namespaces, Exclude: f.cfg.Exclude, Filters: filters, Related: relatedOf(f.cfg),
 		Snapshot: mongo.SnapshotOptions{
 			Parallel: s.Parallel, Rate: s.Rate, ReadPreference: s.ReadPreference,
-			ChunkBytes: int(s.Chunk), Disabled: !s.Enabled,
+			ChunkBytes: int(s.Chunk), Disabled: !s.Enabled, Include: s.Include, Exclude: s.Exclude,
+			Repeat:   s.Repeat == config.RepeatAlways && !f.replaces,
 			Priority: s.Priority, MinHeadRoom: s.MinHeadRoom, AwaitSave: true,
 		},
-		Before: placementOf(f.templates) != nil, PreImages: f.cfg.PreImages && strictly(f.cfg.On),
+		Stream:   mongo.StreamOptions{Include: f.cfg.Stream.Include, Exclude: f.cfg.Stream.Exclude, Disabled: !f.cfg.Stream.Enabled},
+		Reserved: f.reserved(),
+		Before:   placementOf(f.templates) != nil, PreImages: f.cfg.PreImages && strictly(f.cfg.On),
 		HistoryLost: f.historyLost(), Once: f.o.Once, Logger: f.log, Metrics: f.metrics.mongo,
 	}
 }
@@ -305,7 +323,7 @@ func (f *flowRun) route() func(flow.Namespace) (search.Route, error) {
 		}
 		return search.Route{
 			Index: index, Plan: plan, Settings: f.cfg.Settings, Mappings: f.cfg.Mappings,
-			Delete: search.DeletePolicy(f.cfg.On.Delete), Archive: search.ArchivePolicy(f.cfg.On.Archive), Drop: search.DropPolicy(f.cfg.On.Drop),
+			Delete: search.DeletePolicy(f.cfg.On.Delete), Archive: search.ArchivePolicy(f.cfg.On.Archive), Drop: search.DropPolicy(f.onDrop(ns)),
 		}, nil
 	}
 }
@@ -313,7 +331,7 @@ func (f *flowRun) route() func(flow.Namespace) (search.Route, error) {
 // gone frees what ns had, as far as its documents leave the index with it.
 func (f *flowRun) gone(ns flow.Namespace) {
 	f.bind.forget(ns)
-	if f.cfg.On.Drop != config.DropIgnore {
+	if f.onDrop(ns) != config.DropIgnore {
 		f.places.release(ns)
 	}
 }
@@ -360,6 +378,9 @@ func (f *flowRun) run(ctx context.Context, drain <-chan struct{}) error {
 		return f.pump.Run(gctx, drain)
 	})
 	g.Go(func() error { return f.keeper.Run(keeping, saveEvery, f.collect) })
+	if f.mirror != nil {
+		g.Go(func() error { f.mirror.run(keeping); return nil })
+	}
 	err := g.Wait()
 	if err != nil {
 		f.setState("failed")

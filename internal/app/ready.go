@@ -36,7 +36,7 @@ func (f *flowRun) ready(ctx context.Context, maxLag time.Duration) error {
 	if err := f.client.Ping(ctx); err != nil {
 		return err
 	}
-	if maxLag > 0 && (st.Source.LagSeconds < 0 || st.Source.LagSeconds > maxLag.Seconds()) {
+	if maxLag > 0 && f.cfg.Stream.Enabled && (st.Source.LagSeconds < 0 || st.Source.LagSeconds > maxLag.Seconds()) {
 		return fmt.Errorf("it is %.1f s behind, more than http.ready_lag (%s)", st.Source.LagSeconds, maxLag)
 	}
 	return nil

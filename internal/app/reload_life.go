@@ -108,6 +108,7 @@ func (a *App) successor(f *flowRun, cfg *config.Config, name string, trial bool)
 	next := a.newFlow(o, name, trial)
 	next.life.quiet.Store(true)
 	if f != nil {
+		next.replaces = f.opened.Load()
 		if why, paused := f.gate.paused(); paused {
 			next.gate.pause(why)
 		}

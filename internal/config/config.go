@@ -142,6 +142,9 @@ type Flow struct {
 	// Related are the documents that show others; they never go round in a circle.
 	Related  []Related
 	Snapshot Snapshot
+	Stream   Stream
+	// Takeover says whose place the flow takes; see Takeover.Given.
+	Takeover Takeover
 	Fields   Fields
 	Render   Render
 	// Index is the fixed name of the alias, only for a flow of one plain
@@ -195,6 +198,9 @@ type Filter struct {
 // Snapshot is the first full copy.
 type Snapshot struct {
 	Enabled bool
+	// Include and Exclude hold patterns; no Include is all that is followed.
+	Include, Exclude []string
+	Repeat           Repeat
 	// Parallel is the number of chunks read at one time.
 	Parallel int
 	// Rate is in documents per second; 0: not limited.

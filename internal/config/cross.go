@@ -102,6 +102,8 @@ func (c *Config) crossFlow(d *decoder, f *Flow, path string) {
 	}
 	c.crossOwnDatabase(d, f, path)
 	d.crossPriority(f, path)
+	d.crossStream(f, path)
+	d.crossTakeover(f, path)
 	d.crossPlaces(f, path)
 	d.crossProfile(f, path)
 	d.crossNamed(f, path)

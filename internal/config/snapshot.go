@@ -51,10 +51,15 @@ func snapshotOrderSpec(s *Snapshot) []field {
 
 // crossPriority refuses plain patterns of priority that the flow does not follow.
 func (d *decoder) crossPriority(f *Flow, path string) {
-	for i, p := range f.Snapshot.Priority {
+	d.crossPart(f, f.Snapshot.Priority, path+".snapshot.priority")
+}
+
+// crossPart refuses plain patterns of a list that the flow does not follow.
+func (d *decoder) crossPart(f *Flow, list []string, path string) {
+	for i, p := range list {
 		if isPlain(p) && !f.Follows(p) {
-			at := fmt.Sprintf("%s.snapshot.priority[%d]", path, i)
-			d.fail(d.places[at], at, "this flow doesn't follow %s%s", p, didYouMean(p, f.Namespaces))
+			at := fmt.Sprintf("%s[%d]", path, i)
+			d.fail(d.places[at], at, "this flow doesn't follow %s%s", d.shown(at, p), didYouMean(p, f.Namespaces))
 		}
 	}
 }

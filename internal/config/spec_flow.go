@@ -51,6 +51,14 @@ func flowSpec(f *Flow) []field {
 			Into: section(func() []field { return snapshotSpec(&f.Snapshot) }),
 		},
 		{
+			Name: "stream", Doc: "The changes that are followed.",
+			Into: section(func() []field { return streamSpec(&f.Stream) }),
+		},
+		{
+			Name: "takeover", Doc: "Whose place the flow takes, at its first start: see [takeover.md](takeover.md).",
+			Into: section(func() []field { return takeoverSpec(&f.Takeover) }),
+		},
+		{
 			Name: "fields", Doc: "Which fields get into the index, and how, by dotted paths. `_id` is the id of the document and no field.",
 			Into: section(func() []field { return fieldsSpec(&f.Fields) }),
 		},
@@ -89,11 +97,12 @@ func flowSpec(f *Flow) []field {
 
 func snapshotSpec(s *Snapshot) []field {
 	modes := []string{"primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"}
-	return append([]field{
+	return slices.Concat([]field{
 		{
 			Name: "enabled", Into: toggle(&s.Enabled), Default: "true",
 			Doc: "`false` leaves out the copy and follows only what changes from now on.",
 		},
+	}, snapshotWhatSpec(s), []field{
 		{
 			Name: "parallel", Into: number(&s.Parallel, 1, 64), Default: "2", Example: "2",
 			Doc: "Chunks that are read at one time.",
@@ -110,7 +119,7 @@ func snapshotSpec(s *Snapshot) []field {
 			Name: "chunk", Into: size(&s.Chunk, 1e6, 1<<40), Default: "64MB", Example: "64MB",
 			Doc: "How much of a collection one reader takes at a time. A restart goes on inside a chunk, and repeats at most as much for each reader.",
 		},
-	}, snapshotOrderSpec(s)...)
+	}, snapshotOrderSpec(s))
 }
 
 func fieldsSpec(f *Fields) []field {

@@ -92,7 +92,7 @@ func countLeaves(t reflect.Type) int {
 			inner = inner.Elem()
 		}
 		// A value of its own, whatever it is made of.
-		value := inner == reflect.TypeFor[Age]() || inner == reflect.TypeFor[Floor]() || inner == reflect.TypeFor[Query]()
+		value := inner == reflect.TypeFor[Age]() || inner == reflect.TypeFor[Floor]() || inner == reflect.TypeFor[Query]() || inner == reflect.TypeFor[StartAt]()
 		if inner.Kind() == reflect.Struct && !value {
 			n += countLeaves(inner)
 			continue
