@@ -62,6 +62,7 @@ func (d *doctor) flow(ctx context.Context, cfg *config.Flow) {
 	if d.cfg.State.Store != config.StoreFile {
 		saved = d.savedElsewhere(ctx, cfg, client)
 	}
+	d.takeover(ctx, run, saved)
 	d.indexes(ctx, run, collections, routes, client)
 	d.binding(ctx, cfg, saved, collections, routes, client)
 }

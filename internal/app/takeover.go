@@ -123,8 +123,8 @@ func (f *flowRun) covers(stream string) bool {
 	if stream == "" {
 		return true
 	}
-	if ns, ok := flow.ParseNamespace(stream); ok {
-		return f.source.Streams(ns)
+	if strings.Contains(stream, ".") {
+		return f.cfg.Streams(stream)
 	}
 	return slices.ContainsFunc(f.cfg.Namespaces, func(p string) bool {
 		return strings.HasPrefix(p, "/") || strings.HasPrefix(p, stream+".")

@@ -49,6 +49,7 @@ func (c *Config) cross(d *decoder) {
 		names[f.Name] = at
 		c.crossFlow(d, f, path)
 	}
+	c.crossMirrors(d)
 	c.crossIndexes(d)
 	c.crossArchive(d)
 }

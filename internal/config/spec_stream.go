@@ -86,6 +86,11 @@ func (s *Stream) CountsDrop(ns string) bool {
 	return (len(s.DropsInclude) == 0 || slices.ContainsFunc(s.DropsInclude, covers)) && !slices.ContainsFunc(s.DropsExclude, covers)
 }
 
+// Streams tells whether the flow follows the changes of the namespace "db.collection".
+func (f *Flow) Streams(ns string) bool {
+	return f.Follows(ns) && takes(f.Stream.Enabled, f.Stream.Include, f.Stream.Exclude, ns)
+}
+
 // takes is what include and exclude say of a namespace that the flow follows.
 func takes(enabled bool, include, exclude []string, ns string) bool {
 	covers := func(p string) bool { return fits(p, ns) }

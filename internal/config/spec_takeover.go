@@ -86,6 +86,25 @@ func takeoverSpec(t *Takeover) []field {
 	}
 }
 
+// crossMirrors refuses two flows that would write the same position: each would
+// put it where only its own changes are done.
+func (c *Config) crossMirrors(d *decoder) {
+	type place struct{ database, name string }
+	seen := map[place]int{}
+	for i := range c.Flows {
+		t := &c.Flows[i].Takeover
+		if !t.Given() || !t.Mirror {
+			continue
+		}
+		p := place{t.Database, t.Name}
+		if other, dup := seen[p]; dup {
+			path := fmt.Sprintf("flows[%d].takeover.mirror", i)
+			d.fail(d.places[path], path, "flow %s keeps the same position up to date: it would be ahead of what one of them has done", c.flowWord(d, other))
+		}
+		seen[p] = i
+	}
+}
+
 // crossTakeover looks at what stands beside a takeover.
 func (d *decoder) crossTakeover(f *Flow, path string) {
 	if !f.Takeover.Given() {

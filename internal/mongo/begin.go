@@ -28,9 +28,6 @@ func PositionAt(t bson.Timestamp, copied []flow.Namespace) flow.Position {
 // Copies tells whether the flow is to copy ns.
 func (s *Source) Copies(ns flow.Namespace) bool { return s.sel.copies(ns) }
 
-// Streams tells whether the flow is to follow the changes of ns.
-func (s *Source) Streams(ns flow.Namespace) bool { return s.sel.streams(ns) }
-
 // Reach returns the time from which on a stream can be had: that of the first
 // entry of the oplog, and a little later where the server removes entries, so
 // that it is still there when the stream is opened. Class Auth: we may not read

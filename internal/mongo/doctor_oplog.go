@@ -18,6 +18,13 @@ type oplogReach struct {
 	// full: the server removes its oldest entries already.
 	full   bool
 	window time.Duration
+	// first is when its first entry was made, 0 if that is not known.
+	first uint32
+}
+
+// Holds tells whether the oplog reaches back to t; known is false if it can't be read.
+func (d *Doctor) Holds(t bson.Timestamp) (holds, known bool) {
+	return t.T >= d.oplog.first, d.oplog.first > 0
 }
 
 // What a copy is taken to do where the configuration sets no rate: a modest
@@ -49,7 +56,7 @@ func (d *Doctor) readOplog(ctx context.Context, f *flow.Findings) {
 		}
 		ends[i], _, _ = raw.Lookup("ts").TimestampOK()
 	}
-	d.oplog = oplogReach{known: ends[1] >= ends[0], full: true, window: time.Duration(ends[1]-ends[0]) * time.Second}
+	d.oplog = oplogReach{known: ends[1] >= ends[0], full: true, window: time.Duration(ends[1]-ends[0]) * time.Second, first: ends[0]}
 	raw, err := d.client.Database("local").RunCommand(ctx, bson.D{{Key: "collStats", Value: "oplog.rs"}}).Raw()
 	if err == nil {
 		used, ok1 := raw.Lookup("size").AsFloat64OK()
