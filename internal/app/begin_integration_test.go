@@ -24,7 +24,7 @@ func (s formerStage) has(t *testing.T, coll string, want int) {
 			return err
 		}
 		if err := ask(t.Context(), "GET", base+"/_count", "", &out); err != nil || out.Count != want {
-			return fmt.Errorf("%s: %d documents, want %d (%v)", coll, out.Count, want, err)
+			return fmt.Errorf("%s: %d documents, want %d (%w)", coll, out.Count, want, err)
 		}
 		return nil
 	})

@@ -107,7 +107,7 @@ func (s formerStage) arrived(t *testing.T, coll string) {
 				} `json:"_source"`
 			}
 			if err := ask(t.Context(), "GET", url+id, "", &doc); err != nil || doc.Source.N != n {
-				return fmt.Errorf("%s: %s is %d: %v", coll, id, doc.Source.N, err)
+				return fmt.Errorf("%s: %s is %d: %w", coll, id, doc.Source.N, err)
 			}
 		}
 		return nil
@@ -285,7 +285,8 @@ func TestTakeoverRights(t *testing.T) {
 	name := s.db.Name()
 	admin := client.Database("admin")
 	must(t, admin.RunCommand(t.Context(), bson.D{
-		{Key: "createUser", Value: "sync"}, {Key: "pwd", Value: "s3cret"},
+		{Key: "createUser", Value: "sync"},
+		{Key: "pwd", Value: "s3cret"},
 		{Key: "roles", Value: bson.A{bson.D{{Key: "role", Value: "read"}, {Key: "db", Value: name}}}},
 	}).Err())
 	s.cfg.MongoDB.URI = config.Secret(strings.Replace(m.URI(), "root:sluice-test@", "sync:s3cret@", 1))

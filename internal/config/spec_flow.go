@@ -46,18 +46,7 @@ func flowSpec(f *Flow) []field {
 			Doc: "Documents that show others: when one of `when` changes or is deleted, those of `rewrite` that show it are read and written again, " +
 				"and then those that show these. See [related.md](related.md).",
 		},
-		{
-			Name: "snapshot", Doc: "The first full copy.",
-			Into: section(func() []field { return snapshotSpec(&f.Snapshot) }),
-		},
-		{
-			Name: "stream", Doc: "The changes that are followed.",
-			Into: section(func() []field { return streamSpec(&f.Stream) }),
-		},
-		{
-			Name: "takeover", Doc: "Whose place the flow takes, at its first start: see [takeover.md](takeover.md).",
-			Into: section(func() []field { return takeoverSpec(&f.Takeover) }),
-		},
+	}, readSpec(f), []field{
 		{
 			Name: "fields", Doc: "Which fields get into the index, and how, by dotted paths. `_id` is the id of the document and no field.",
 			Into: section(func() []field { return fieldsSpec(&f.Fields) }),

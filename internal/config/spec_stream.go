@@ -27,6 +27,24 @@ type Stream struct {
 	StartAt StartAt
 }
 
+// readSpec declares what is read, and from when on.
+func readSpec(f *Flow) []field {
+	return []field{
+		{
+			Name: "snapshot", Doc: "The first full copy.",
+			Into: section(func() []field { return snapshotSpec(&f.Snapshot) }),
+		},
+		{
+			Name: "stream", Doc: "The changes that are followed.",
+			Into: section(func() []field { return streamSpec(&f.Stream) }),
+		},
+		{
+			Name: "takeover", Doc: "Whose place the flow takes, at its first start: see [takeover.md](takeover.md).",
+			Into: section(func() []field { return takeoverSpec(&f.Takeover) }),
+		},
+	}
+}
+
 // snapshotWhatSpec declares what is copied, and how often.
 func snapshotWhatSpec(s *Snapshot) []field {
 	return []field{
