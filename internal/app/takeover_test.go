@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,6 +48,7 @@ func TestCopiedOf(t *testing.T) {
 
 // fakeFormer is the state of another program.
 type fakeFormer struct {
+	mu     sync.Mutex
 	at     bson.Timestamp
 	names  []string
 	writes int
@@ -54,6 +56,8 @@ type fakeFormer struct {
 }
 
 func (f *fakeFormer) Save(_ context.Context, t bson.Timestamp, _ func(string) bool, _ []string) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.fail != nil {
 		return false, f.fail
 	}
@@ -63,6 +67,8 @@ func (f *fakeFormer) Save(_ context.Context, t bson.Timestamp, _ func(string) bo
 }
 
 func (f *fakeFormer) AddCopied(_ context.Context, names []string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.names = append(f.names, names...)
 	return nil
 }
@@ -74,8 +80,18 @@ func TestMirrorWritesWhatIsSettled(t *testing.T) {
 		var log strings.Builder
 		db := &fakeFormer{}
 		at, ok := bson.Timestamp{}, false
+		set := func(t uint32, fail error) {
+			db.mu.Lock()
+			defer db.mu.Unlock()
+			at, ok, db.fail = bson.Timestamp{T: t}, true, fail
+		}
+		settled := func() (bson.Timestamp, bool) {
+			db.mu.Lock()
+			defer db.mu.Unlock()
+			return at, ok
+		}
 		m := &mirror{
-			db: db, settled: func() (bson.Timestamp, bool) { return at, ok }, copied: func() []string { return []string{"a.x"} },
+			db: db, settled: settled, copied: func() []string { return []string{"a.x"} },
 			log: slog.New(slog.NewTextHandler(&log, nil)), noted: map[string]bool{},
 		}
 		ctx, stop := context.WithCancel(t.Context())
@@ -85,24 +101,25 @@ func TestMirrorWritesWhatIsSettled(t *testing.T) {
 			t.Helper()
 			<-time.After(after)
 			synctest.Wait()
+			db.mu.Lock()
+			defer db.mu.Unlock()
 			if db.at.T != wantAt || db.writes != writes || !slices.Equal(db.names, names) {
 				t.Errorf("at %v after %d writes, %v", db.at, db.writes, db.names)
 			}
 		}
 		check(5*time.Second+time.Millisecond, 0, 0)
-		at, ok = bson.Timestamp{T: 7}, true
+		set(7, nil)
 		check(time.Second, 7, 1, "a.x")
-		at.T = 8
+		set(8, nil)
 		check(5*time.Second, 7, 1, "a.x")
 		check(5*time.Second, 8, 2, "a.x")
 		check(time.Minute, 8, 2, "a.x")
-		at.T, db.fail = 9, errors.New("no primary")
+		set(9, errors.New("no primary"))
 		check(50*time.Second, 8, 2, "a.x")
 		if n := strings.Count(log.String(), "no primary"); n != 1 {
 			t.Errorf("told %d times:\n%s", n, log.String())
 		}
-		db.fail = nil
-		at.T = 10
+		set(10, nil)
 		stop()
 		<-ended
 		check(0, 10, 3, "a.x")

@@ -139,12 +139,12 @@ func (s *Source) denied(e *flow.Error) error {
 	return e
 }
 
-// deniedStream is denied for a change stream: who has rights on single
-// collections only needs no wider ones.
+// deniedStream is denied for a change stream: several narrow ones may take its
+// place, where the namespaces name them.
 func (s *Source) deniedStream(e *flow.Error) error {
 	err := s.denied(e)
 	if e.Class == flow.Auth && s.scope.level != levelCollection {
-		e.Hint += "\nor, with rights on single collections or databases only, give each of them a flow of its own: a flow opens its stream as narrow as its namespaces are"
+		e.Hint += "\nor, with rights on single databases or collections only, name these in namespaces or stream.include (db.*, db.collection): narrower streams then take its place"
 	}
 	return err
 }

@@ -134,11 +134,8 @@ func (d *Doctor) stream(ctx context.Context, f *flow.Findings, name string, s *S
 	}
 	ctx, done := context.WithTimeout(ctx, doctorPatience)
 	defer done()
-	o := options.ChangeStream().SetBatchSize(0)
-	if s.scope.expanded {
-		o.SetShowExpandedEvents(true)
-	}
-	cs, err := (&stream{s: s}).watch(ctx, o)
+	s.ctx = ctx
+	cs, err := (&stream{s: s}).openCursor(ctx)
 	if err != nil {
 		f.Fail(flow.FindingError, check, name, s.deniedStream(fault("open the change stream of", name, err)), "")
 		return

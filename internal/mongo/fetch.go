@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
 // eventReply is one reply of a change stream.
@@ -22,10 +21,10 @@ type fetching struct {
 }
 
 // fetch asks cs for the next reply. Only ctx ends the wait for it early.
-func fetch(ctx context.Context, cs *mongo.ChangeStream) *fetching {
+func fetch(ctx context.Context, cs cursor) *fetching {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &fetching{cancel: cancel, done: make(chan eventReply, 1)}
-	go func() { f.done <- next(ctx, cs) }()
+	go func() { f.done <- cs.next(ctx) }()
 	return f
 }
 
@@ -47,8 +46,8 @@ func (f *fetching) drop() {
 	<-f.done
 }
 
-// next reads one reply of cs, all events of it.
-func next(ctx context.Context, cs *mongo.ChangeStream) eventReply {
+// next reads one reply, all events of it.
+func (cs single) next(ctx context.Context) eventReply {
 	cursor := cs.ID()
 	got := cs.TryNext(ctx)
 	r := eventReply{err: cs.Err()}

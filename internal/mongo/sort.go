@@ -159,6 +159,9 @@ func (so *sorter) markHere() mark {
 	if so.last == nil {
 		return so.st.at
 	}
+	if so.st.braided { // the token is that of one strand alone
+		return mark{time: so.last.time, passed: before(so.last.time)}
+	}
 	m, _ := markAt(so.last.token) // every event's token can be read, or its reply was refused
 	m.invalidate = so.last.kind == kindInvalidate
 	return m

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"sluice/internal/checkpoint"
 	"sluice/internal/flow"
@@ -33,7 +31,9 @@ type stream struct {
 	s *Source
 
 	rmu sync.Mutex // held by Read and close: all fields below but tracker
-	cs  *mongo.ChangeStream
+	cs  cursor
+	// braided: cs is a braid.
+	braided bool
 	// next is the reply that is being fetched; cs is its own until it is here.
 	next *fetching
 	// fresh: the first TryNext after an open asks the server nothing.
@@ -121,21 +121,8 @@ func (st *stream) openFirst(ctx context.Context) error {
 
 // open opens the stream at st.at; a zero one is now.
 func (st *stream) open(ctx context.Context) error {
-	o := options.ChangeStream().SetBatchSize(0).SetMaxAwaitTime(maxAwait)
-	if st.s.scope.expanded {
-		o.SetShowExpandedEvents(true)
-	}
-	st.askBefore(o)
 	now := st.at.token == nil && st.at.time.IsZero()
-	switch {
-	case st.at.token != nil && st.at.invalidate:
-		o.SetStartAfter(st.at.token)
-	case st.at.token != nil:
-		o.SetResumeAfter(st.at.token)
-	case !now:
-		o.SetStartAtOperationTime(&st.at.time)
-	}
-	cs, err := st.watch(ctx, o)
+	cs, err := st.openCursor(ctx)
 	if err != nil {
 		return err
 	}
@@ -168,16 +155,21 @@ func (st *stream) prove() {
 	}
 }
 
-func (st *stream) watch(ctx context.Context, o *options.ChangeStreamOptionsBuilder) (*mongo.ChangeStream, error) {
-	sc := st.s.scope
-	pipeline := sc.pipeline(st.slim)
-	switch sc.level {
-	case levelCollection:
-		return st.s.client.Database(sc.db).Collection(sc.coll).Watch(ctx, pipeline, o)
-	case levelDatabase:
-		return st.s.client.Database(sc.db).Watch(ctx, pipeline, o)
+// openCursor opens one stream, or as many as it takes for who may not open it.
+func (st *stream) openCursor(ctx context.Context) (cursor, error) {
+	cs, err := st.watchScope(ctx, st.s.scope, st.at)
+	if code, _ := codeOf(err); code == 13 {
+		b, err := st.openBraid(ctx, err)
+		if err != nil {
+			return nil, err
+		}
+		return b, nil
 	}
-	return st.s.client.Watch(ctx, pipeline, o)
+	if err != nil {
+		return nil, err
+	}
+	st.braided = false
+	return cs, nil
 }
 
 // close ends the stream at the server, if it is open.
@@ -400,7 +392,7 @@ func (st *stream) parse(raws []bson.Raw) error {
 // same time.
 func (st *stream) passed(end mark, got bool) bson.Timestamp {
 	sure := before(end.time)
-	if !st.s.caps.sharded && (end.high && end.time.After(st.at.time) || !end.high && !got) {
+	if !st.s.caps.sharded && !st.braided && (end.high && end.time.After(st.at.time) || !end.high && !got) {
 		sure = end.time
 	}
 	return later(st.at.passed, sure)
