@@ -65,6 +65,16 @@ func TestStartAt(t *testing.T) {
 	}
 	f(fmt.Sprintf("{t: %d, i: %d}", next.T, next.I), 1, 0)
 	f("earliest", 10, 1)
+	// Beside a copy, the past changes nothing.
+	app, stop := s.takeOver(t, "flows: [{name: sync, namespaces: [DB.*], stream: {start_at: earliest}}]\n")
+	testkit.Eventually(t, time.Minute, copied(app))
+	s.settled(t, app)
+	must(t, stop())
+	s.has(t, "a", 10)
+	s.has(t, "b", 1)
+	if n := app.Status().SnapshotRead(); n != 11 {
+		t.Errorf("%d documents were copied", n)
+	}
 	s.anew(t, "flows: [{name: sync, namespaces: [DB.*], stream: {start_at: {t: 4294967295, i: 1}}}]\n")
 	if err := New(s.options(t, 0)).Run(t.Context(), nil); flow.ClassOf(err) != flow.Config || !strings.Contains(err.Error(), "stream.start_at is 4294967295.1") {
 		t.Errorf("far in the future: %v", err)

@@ -258,6 +258,22 @@ func TestTakeoverOfNothing(t *testing.T) {
 		t.Errorf("%d documents were copied", n)
 	}
 	must(t, stop())
+	s.anew(t, text)
+	diagnosis := func(severity flow.Severity, text string) {
+		t.Helper()
+		d, err := Doctor(t.Context(), DoctorOptions{Config: s.options(t, 0).Config})
+		must(t, err)
+		if !slices.ContainsFunc(d.Findings, func(f flow.Finding) bool {
+			return f.Check == "takeover.position" && f.Severity == severity && strings.Contains(f.What, text)
+		}) {
+			t.Errorf("doctor does not say %q: %+v", text, d.Findings)
+		}
+	}
+	diagnosis(flow.FindingWarning, "there is no position of Monstache")
+	s.times(t, s.now(t))
+	diagnosis(flow.FindingOK, "go on where Monstache was")
+	s.times(t, bson.Timestamp{T: 5, I: 1})
+	diagnosis(flow.FindingError, "no longer reaches back")
 	f := func(ts any, class flow.Class, why string) {
 		t.Helper()
 		_, err := s.own.Collection("monstache").UpdateOne(t.Context(), bson.D{{Key: "_id", Value: "default"}},
@@ -303,4 +319,41 @@ func TestTakeoverRights(t *testing.T) {
 	f(false, "monstache")
 	must(t, admin.RunCommand(t.Context(), bson.D{{Key: "grantRolesToUser", Value: "sync"}, {Key: "roles", Value: bson.A{bson.D{{Key: "role", Value: "read"}, {Key: "db", Value: "monstache"}}}}}).Err())
 	f(true, "monstache")
+}
+
+// TestTakeoverOfItsIndex: an index as Monstache leaves it, with its ids and its
+// versions, goes on under its profile: nothing is indexed a second time.
+func TestTakeoverOfItsIndex(t *testing.T) {
+	s := emptyStage(t)
+	s.insert(t, "a", 100)
+	at := s.now(t)
+	var bulk strings.Builder
+	for i := range 100 { // as its direct reads write
+		fmt.Fprintf(&bulk, `{"index":{"_index":%q,"_id":"%d","version":%d,"version_type":"external"}}`+"\n"+`{"n":%d}`+"\n", s.db.Name()+".a", i, int64(at.T)<<32, i)
+	}
+	var out struct {
+		Errors bool `json:"errors"`
+	}
+	must(t, ask(t.Context(), "POST", s.cfg.Search.URLs[0]+"/_bulk?refresh=true", bulk.String(), &out))
+	if out.Errors {
+		t.Fatal("the index can't be filled")
+	}
+	s.times(t, at)
+	s.meanwhile(t, "a")
+	a, stop := s.takeOver(t, "flows: [{name: sync, namespaces: [DB.a], profile: monstache, takeover: {from: monstache, database: DB_m, mirror: true}}]\n")
+	s.arrived(t, "a")
+	s.settled(t, a)
+	if n, w := a.Status().SnapshotRead(), a.Status().Settled(); n != 0 || w != 4 {
+		t.Errorf("%d documents were copied again, %d changes written", n, w)
+	}
+	must(t, stop())
+	var doc struct {
+		Version int64 `json:"_version"`
+	}
+	for id, untouched := range map[string]bool{"8": true, "7": false} {
+		must(t, ask(t.Context(), "GET", s.cfg.Search.URLs[0]+"/"+s.db.Name()+".a/_doc/"+id, "", &doc))
+		if got := doc.Version == int64(at.T)<<32; got != untouched {
+			t.Errorf("%s has the version %d", id, doc.Version)
+		}
+	}
 }
