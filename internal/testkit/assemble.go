@@ -105,8 +105,9 @@ func dropShared(dir, other string) error {
 }
 
 // fetchLibraries puts an artifact ("group:name:version") and all that it needs
-// at run time into dir. Maven checks what it fetches by checksum.
-func fetchLibraries(ctx context.Context, artifact, dir string) error {
+// at run time, but what without names ("group:name"), into dir. Maven checks what
+// it fetches by checksum.
+func fetchLibraries(ctx context.Context, artifact, dir string, without ...string) error {
 	mvn, err := exec.LookPath("mvn")
 	if err != nil {
 		return errors.New("no mvn on the PATH to fetch it with")
@@ -117,10 +118,15 @@ func fetchLibraries(ctx context.Context, artifact, dir string) error {
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
 	part := strings.Split(artifact, ":")
+	exclusions := ""
+	for _, one := range without {
+		group, name, _ := strings.Cut(one, ":")
+		exclusions += "<exclusion><groupId>" + group + "</groupId><artifactId>" + name + "</artifactId></exclusion>"
+	}
 	pom := fmt.Sprintf(`<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>parts</groupId><artifactId>parts</artifactId><version>1</version><packaging>pom</packaging>
-<dependencies><dependency><groupId>%s</groupId><artifactId>%s</artifactId><version>%s</version></dependency></dependencies></project>`,
-		part[0], part[1], part[2])
+<dependencies><dependency><groupId>%s</groupId><artifactId>%s</artifactId><version>%s</version><exclusions>%s</exclusions></dependency></dependencies></project>`,
+		part[0], part[1], part[2], exclusions)
 	if err := os.WriteFile(filepath.Join(scratch, "pom.xml"), []byte(pom), 0o644); err != nil {
 		return err
 	}

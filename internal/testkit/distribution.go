@@ -95,9 +95,19 @@ func findEngine(ctx context.Context, o SearchOptions) (engine, error) {
 		if home, homeErr = unpacked(ctx, d); homeErr == nil && o.Secure != nil && d.product == OpenSearch {
 			home, homeErr = withSecurity(ctx, d, home)
 		}
-		if homeErr == nil {
-			return engine{dist: d, home: home, java: jvm, origin: fmt.Sprintf("Maven, Java %d", jvm.major)}, nil
+		if homeErr == nil && o.Attachment {
+			home, homeErr = withAttachment(ctx, d, home)
 		}
+		if homeErr == nil {
+			origin := fmt.Sprintf("Maven, Java %d", jvm.major)
+			if o.Attachment {
+				origin += ", " + attachmentPlugin + " " + attachmentVersion
+			}
+			return engine{dist: d, home: home, java: jvm, origin: origin}, nil
+		}
+	}
+	if o.Attachment {
+		return engine{}, noEngine(fmt.Errorf("%s with %s: %w", d, attachmentPlugin, errors.Join(javaErr, homeErr)))
 	}
 	if err := dockerEngine(ctx); err != nil {
 		return engine{}, noEngine(fmt.Errorf("%s: %w; docker: %w", d, errors.Join(javaErr, homeErr), err))

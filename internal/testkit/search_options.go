@@ -37,6 +37,8 @@ type SearchOptions struct {
 	Own bool
 	// Secure turns on users and TLS.
 	Secure *Secure
+	// Attachment adds the plug-in ingest-attachment; OpenSearch 3.6.0 only.
+	Attachment bool
 }
 
 // Versions are the product and version pairs that StartSearch can start.
@@ -51,7 +53,7 @@ func Versions() [][2]string {
 // plain tells whether any engine will do.
 func (o SearchOptions) plain() bool {
 	return o.Product == "" && o.Version == "" && !o.DiskThreshold && o.HeapMB == 0 && !o.FullJIT &&
-		o.MaxContentLength == "" && len(o.Settings) == 0 && !o.Own && o.Secure == nil
+		o.MaxContentLength == "" && len(o.Settings) == 0 && !o.Own && o.Secure == nil && !o.Attachment
 }
 
 // distribution picks what the options ask for.
@@ -103,6 +105,12 @@ func (o SearchOptions) withDefaults() (SearchOptions, error) {
 	}
 	if o.Secure != nil && o.Product == OpenSearch && o.Version != securityFor {
 		return o, errSecureProduct
+	}
+	if o.Attachment {
+		if o.Secure != nil || o.Product != "" && (o.Product != OpenSearch || o.Version != attachmentIn) {
+			return o, errAttachmentProduct
+		}
+		o.Product, o.Version = OpenSearch, attachmentIn
 	}
 	if o.HeapMB == 0 {
 		o.HeapMB = 512
