@@ -52,6 +52,7 @@ func fingerprint(cfg *config.Flow, ns flow.Namespace) string {
 		Where []string       `json:",omitempty"`
 		Pipe  string         `json:",omitempty"`
 		Place []string       `json:",omitempty"`
+		Files []string       `json:",omitempty"`
 		More  *config.Fields `json:",omitempty"`
 		// Write is what is not native.
 		Write []string `json:",omitempty"`
@@ -64,14 +65,14 @@ func fingerprint(cfg *config.Flow, ns flow.Namespace) string {
 	if len(x.Cast)+len(x.Flatten)+len(x.Set)+len(x.Copy) > 0 || x.LowerNames {
 		later.More = &x
 	}
-	later.Pipe = cfg.Pipeline
+	later.Pipe, later.Files = cfg.Pipeline, filesShape(cfg, ns)
 	if cfg.Templated() {
 		later.Place = []string{cfg.Index, cfg.ID, cfg.Routing}
 	}
 	if cfg.Profile == config.ProfileMonstache || cfg.Write == config.WriteUpdate {
 		later.Write = []string{string(cfg.Profile), string(cfg.Write)}
 	}
-	if later.Where = cfg.WhereTexts(); later.More != nil || len(later.Where) > 0 || later.Pipe != "" || later.Place != nil || later.Write != nil {
+	if later.Where = cfg.WhereTexts(); later.More != nil || len(later.Where) > 0 || later.Pipe != "" || later.Place != nil || later.Files != nil || later.Write != nil {
 		more, _ := json.Marshal(later)
 		shape = append(shape, more...)
 	}

@@ -64,6 +64,7 @@ func (d *doctor) flow(ctx context.Context, cfg *config.Flow) {
 	}
 	d.takeover(ctx, run, saved)
 	d.indexes(ctx, run, collections, routes, client)
+	d.files(ctx, run, collections, client)
 	d.binding(ctx, cfg, saved, collections, routes, client)
 }
 

@@ -70,6 +70,8 @@ type flowRun struct {
 	where *transform.Where
 	// templates is nil where no place comes from one.
 	templates *transform.Places
+	// files is nil where none are attached.
+	files *mongo.Files
 	// gate holds the reading back while the flow pauses.
 	gate gate
 	// attributor is nil where it makes no difference whose a delete is.
@@ -118,7 +120,7 @@ func (f *flowRun) open(ctx context.Context) error {
 	}
 	f.pump = pipeline.New(f.pumpOptions())
 	f.opened.Store(true)
-	f.pump.SetBudget(f.budget.Load()) // it may have changed meanwhile
+	f.setBudget(f.budget.Load()) // it may have changed meanwhile
 	return nil
 }
 
@@ -151,6 +153,9 @@ func (f *flowRun) connect(ctx context.Context) error {
 	}
 	f.closers = append(f.closers, func(context.Context) error { f.client.Close(); return nil })
 	f.sink = f.client.Sink()
+	if err := f.openFiles(ctx); err != nil {
+		return err
+	}
 	f.bind = newBinding(f.sink, f.cfg)
 	kept, err := openStores(ctx, f.o.Config, f.cfg.Name, f.client)
 	if err != nil {
@@ -355,6 +360,7 @@ func (f *flowRun) pumpOptions() pipeline.Options {
 	l := f.o.Config.Limits
 	return pipeline.Options{
 		Shape:  f.shape(),
+		Attach: f.attacher(),
 		Places: placementOf(f.templates) != nil, Unversioned: f.cfg.Write == config.WriteUpdate,
 		Stream: f.gate.wrap(f.source.Stream()), Snapshot: f.gate.wrap(f.source.Snapshot()), Reread: f.source.Reread(), Sink: f.sink,
 		Attributor: f.attributor,
@@ -362,7 +368,7 @@ func (f *flowRun) pumpOptions() pipeline.Options {
 			sink: f.sink, hear: f.hear, bind: f.bind, letters: f.letters, log: f.log, gone: f.gone, stay: f.whyGhostsStay, ghosts: f.ghosts,
 		},
 		DeadLetters: f.letters, OldestOpen: f.source.OldestOpen,
-		Lanes: l.Lanes, SnapshotWriters: l.SnapshotWriters, BudgetBytes: f.budget.Load(),
+		Lanes: l.Lanes, SnapshotWriters: l.SnapshotWriters, BudgetBytes: f.queueBudget(),
 		Logger: f.log, Metrics: f.metrics.pipeline,
 	}
 }

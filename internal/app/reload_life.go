@@ -162,7 +162,11 @@ func (f *flowRun) prepare(ctx context.Context) error {
 // setBudget changes the flow's share of limits.memory_budget.
 func (f *flowRun) setBudget(bytes int64) {
 	f.budget.Store(bytes)
-	if f.opened.Load() {
-		f.pump.SetBudget(bytes)
+	if !f.opened.Load() {
+		return
+	}
+	f.pump.SetBudget(f.queueBudget())
+	if f.files != nil {
+		f.files.Resize(bytes / 2)
 	}
 }

@@ -136,7 +136,7 @@ func (o RestOptions) with(ctx context.Context, n need, do func(*flowRun, writer)
 	if err != nil {
 		return err
 	}
-	w := pipeline.Repair{Sink: f.sink, Shape: f.shape(), DeadLetters: f.letters, Logger: f.log}
+	w := pipeline.Repair{Sink: f.sink, Shape: f.shape(), Attach: f.attacher(), DeadLetters: f.letters, Logger: f.log}
 	return do(f, func(ctx context.Context, b flow.Batch) error {
 		for _, r := range again {
 			if len(b.Changes) > 0 && r.NS == b.Changes[0].NS {
@@ -172,10 +172,12 @@ func (o RestOptions) flowRun() (*flowRun, error) {
 		cfg := &o.Config.Flows[i]
 		names = append(names, cfg.Name)
 		if cfg.Name == o.Flow || o.Flow == "" && len(o.Config.Flows) == 1 {
-			return &flowRun{
+			f := &flowRun{
 				o: Options{Config: o.Config, Logger: log}, cfg: cfg, log: log.With(slog.String(flow.LogFlow, cfg.Name)),
 				metrics: newMetrics(prometheus.NewRegistry()),
-			}, nil
+			}
+			f.budget.Store(budgetShare(o.Config))
+			return f, nil
 		}
 	}
 	slices.Sort(names)

@@ -14,7 +14,7 @@ var mayImport = map[string][]string{
 	"internal/transcode":  {},
 	"internal/config":     {},
 	"internal/checkpoint": {"internal/flow"},
-	"internal/mongo":      {"internal/flow", "internal/checkpoint", "internal/transcode", "internal/relate"},
+	"internal/mongo":      {"internal/flow", "internal/checkpoint", "internal/transcode", "internal/relate", "internal/quota"},
 	"internal/relate":     {},
 	"internal/search":     {"internal/flow", "internal/checkpoint", "internal/transcode"},
 	"internal/pipeline":   {"internal/flow", "internal/checkpoint", "internal/transcode", "internal/quota"},

@@ -160,6 +160,8 @@ type Flow struct {
 	IndexPrefix string
 	// Pipeline is an ingest pipeline of the cluster, "" for none.
 	Pipeline string
+	// Files are the files of GridFS whose content is indexed.
+	Files AttachFiles
 	// Settings and Mappings are JSON objects, nil when not given.
 	Settings json.RawMessage
 	Mappings json.RawMessage

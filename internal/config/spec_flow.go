@@ -69,6 +69,7 @@ func flowSpec(f *Flow) []field {
 				"After a change of the pipeline itself, copy again: `sluice resync`.",
 			Check: func() error { return checkPipeline(f.Pipeline) },
 		},
+		filesField(&f.Files),
 		{
 			Name: "settings", Into: object(&f.Settings), Example: `{number_of_shards: 3}`,
 			Doc: "Settings of the indexes that are created, as YAML or JSON text.",

@@ -76,6 +76,9 @@ type Change struct {
 	// Archived is set on a delete that is an archive's own (rule A5); nil on a
 	// user's. It is set before changes are merged, by whoever knows the ledger.
 	Archived *Archived
+	// Attach, on OpWrite, is what is added to Doc; nil for nothing. It is set just
+	// before the change is sent, so that little of it is held at one time.
+	Attach *Attachment
 }
 
 // ControlKind says what happened to a whole namespace.

@@ -19,6 +19,8 @@ type Metrics struct {
 	related prometheus.Counter
 	owed    prometheus.Gauge
 	waits   *prometheus.CounterVec
+	files   *prometheus.CounterVec
+	content prometheus.Counter
 }
 
 // NewMetrics registers the metrics with reg; a nil reg registers nothing, and
@@ -44,8 +46,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m.owed = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "sluice_mongodb_related_queue_bytes", Help: "Bytes of the keys whose related documents have still to be written again.",
 	})
+	m.files = vec("sluice_mongodb_files_total", "Files of GridFS that were to be attached to their documents, by what became of them.", "result")
+	m.content = one("sluice_mongodb_file_bytes_total", "Bytes of the files that were attached.")
 	if reg != nil {
-		reg.MustRegister(m.related, m.owed)
+		reg.MustRegister(m.related, m.owed, m.files, m.content)
 		reg.MustRegister(m.events, m.reopens, m.held, m.copied, m.bytes, m.rereads, m.retries, m.waits)
 	}
 	return m
@@ -106,5 +110,12 @@ func (m *Metrics) relatedWritten(n int) {
 func (m *Metrics) relatedQueue(bytes int) {
 	if m != nil && bytes != 0 {
 		m.owed.Add(float64(bytes))
+	}
+}
+
+func (m *Metrics) file(result string, bytes int64) {
+	if m != nil {
+		m.files.WithLabelValues(result).Inc()
+		m.content.Add(float64(bytes))
 	}
 }

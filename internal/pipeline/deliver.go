@@ -13,6 +13,7 @@ import (
 // What a retrier is told to be doing.
 const (
 	whatReread  = "reread"
+	whatAttach  = "attach"
 	whatWrite   = "write"
 	whatLetters = "dead_letters"
 	whatApply   = "control"
@@ -29,6 +30,7 @@ type delivery struct {
 	sink    flow.Sink
 	reread  flow.Stage
 	shape   flow.Stage
+	attach  Attacher
 	letters DeadLetters
 	breaker *breaker
 	retry   retrier
@@ -64,14 +66,22 @@ func (d *delivery) run(ctx context.Context, b flow.Batch) error {
 	if err := d.judgeContent(ctx, &b); err != nil {
 		return err
 	}
+	if d.attach == nil {
+		return d.carry(ctx, &b)
+	}
+	return d.carryParts(ctx, &b)
+}
+
+// carry sends b until every change has its final verdict.
+func (d *delivery) carry(ctx context.Context, b *flow.Batch) error {
 	var pause backoff
 	for troubled := false; ; {
-		verdicts, err := d.send(ctx, &b)
+		verdicts, err := d.send(ctx, b)
 		if err != nil {
 			return err
 		}
 		sent := len(b.Changes)
-		reason, cause, err := d.judge(ctx, &b, verdicts)
+		reason, cause, err := d.judge(ctx, b, verdicts)
 		if err != nil || len(b.Changes) == 0 {
 			return err
 		}
@@ -187,12 +197,13 @@ func (d *delivery) send(ctx context.Context, b *flow.Batch) (verdicts []flow.Ver
 func (d *delivery) judge(ctx context.Context, b *flow.Batch, verdicts []flow.Verdict) (reason string, cause, err error) {
 	d.again, d.bad, d.good, d.badVerdicts = d.again[:0], d.bad[:0], d.good[:0], d.badVerdicts[:0]
 	clean := isClean(verdicts)
+	whole := clean && !hasFlaw(b.Changes)
 	for i := range b.Changes {
 		c, v := &b.Changes[i], &verdicts[i]
 		switch v.Outcome {
 		case flow.Done, flow.Superseded:
 			d.tally.add(c, verdict(v.Outcome))
-			if !clean {
+			if !whole && !keepsLetter(c, v) {
 				d.good = append(d.good, *c)
 			}
 		case flow.Retry:
@@ -206,10 +217,13 @@ func (d *delivery) judge(ctx context.Context, b *flow.Batch, verdicts []flow.Ver
 		}
 	}
 	settled := d.good
-	if clean {
+	if whole {
 		settled = b.Changes
 	}
 	d.closeLetters(ctx, settled)
+	if e := d.noteFlaws(ctx, b.Changes, verdicts); e != nil && err == nil {
+		err = e
+	}
 	d.tally.flush(func(ns flow.Namespace, _ verdict, docs int) { d.breaker.settled(ns, docs, clean, time.Now()) })
 	if e := d.bury(ctx, b.Changes, verdicts); e != nil && err == nil {
 		err = e

@@ -36,6 +36,16 @@ type DeadLetters interface {
 	Settled(ctx context.Context, changes []flow.Change) error
 }
 
+// Attacher adds to documents what lies elsewhere (flow.Change.Attach). It is
+// called from several goroutines.
+type Attacher interface {
+	// Attach sees to changes from the first on and returns how many it has seen
+	// to, at least one: no more than what its memory has room for, which it waits
+	// for only before it holds any. It may turn a write into OpSkip. release lets go of
+	// all that was attached. After an error nothing is held, and it may be called again.
+	Attach(ctx context.Context, changes []flow.Change) (n int, release func(), err error)
+}
+
 // Options are the parts and the bounds of a pump. Sink and at least one of
 // Stream and Snapshot must be set.
 type Options struct {
@@ -50,6 +60,8 @@ type Options struct {
 	// just before it is written, and may turn writes into deletes (rule S14). It
 	// does no I/O. Called from several goroutines. May be nil.
 	Shape flow.Stage
+	// Attach comes after Shape; what it holds is no part of the budget. May be nil.
+	Attach Attacher
 	// Places: documents may move from one place in the search engine to another
 	// (rule S14). Then a key is never in two writes at one time, and a snapshot
 	// document that the stream has overtaken comes as a delete at its own

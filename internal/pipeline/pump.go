@@ -56,6 +56,7 @@ func (p *Pump) newDelivery() *delivery {
 		sink:    p.opts.Sink,
 		reread:  p.opts.Reread,
 		shape:   p.opts.Shape,
+		attach:  p.opts.Attach,
 		letters: p.opts.DeadLetters,
 		breaker: p.breaker,
 		retry:   p.retry,

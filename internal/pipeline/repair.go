@@ -14,6 +14,8 @@ type Repair struct {
 	DeadLetters DeadLetters
 	// Shape is that of Options; may be nil.
 	Shape flow.Stage
+	// Attach is that of Options; may be nil.
+	Attach Attacher
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -27,7 +29,7 @@ func (r *Repair) Write(ctx context.Context, b flow.Batch) error {
 		log = slog.New(slog.DiscardHandler)
 	}
 	d := &delivery{
-		sink: r.Sink, shape: r.Shape, letters: r.DeadLetters, tally: newTally(newLedger(nil)),
+		sink: r.Sink, shape: r.Shape, attach: r.Attach, letters: r.DeadLetters, tally: newTally(newLedger(nil)),
 		retry: retrier{log: newErrlog(log), watch: newWatch()},
 	}
 	return d.run(ctx, b)

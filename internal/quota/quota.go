@@ -56,6 +56,18 @@ func (q *Quota) Acquire(ctx context.Context, n int64) error {
 	return ctx.Err()
 }
 
+// TryAcquire takes n if it fits now and nobody waits; false: nothing is held. Who
+// holds something may call it, as it never waits.
+func (q *Quota) TryAcquire(n int64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.waiting.Len() > 0 || !q.fits(n) {
+		return false
+	}
+	q.held += n
+	return true
+}
+
 // Release gives back n of what was acquired.
 func (q *Quota) Release(n int64) {
 	q.mu.Lock()

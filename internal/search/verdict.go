@@ -104,7 +104,7 @@ func indexFaults() []rule {
 	return []rule{
 		{
 			status: 400, text: "^pipeline with id [", outcome: halt, reason: reasonIndex, class: flow.Config,
-			hint: "an ingest pipeline is named that is not there: make it, or take its name out of the flow's pipeline, or of the index's default_pipeline or final_pipeline",
+			hint: "an ingest pipeline is named that is not there: make it, or take its name out of the flow's pipeline or files.pipeline, or of the index's default_pipeline or final_pipeline",
 		},
 		{
 			status: 400, text: "^no write index is defined for alias", outcome: halt, reason: reasonIndex, class: flow.Config,

@@ -120,7 +120,7 @@ func (w *writer) encode(i int, c *flow.Change, t *target) {
 	}
 	switch c.Op {
 	case flow.OpWrite:
-		w.action(w.put(), t, c.Version)
+		w.action(w.put(c.Attach), t, c.Version)
 		if err := w.document(c, t); err != nil {
 			w.buf = w.buf[:it.start]
 			w.settle(i, flow.DeadLetter, reasonTranscode, "write the document for", t, err)
@@ -161,7 +161,7 @@ func (w *writer) delete(i int, c *flow.Change, it *item) bool {
 	}
 	// What stays in the index is written at the version of the delete. What comes
 	// from the index has been through the pipeline.
-	start := w.put()
+	start := w.put(nil)
 	if c.Doc == nil && w.sink.client.opts.Pipeline != "" {
 		start = `{"index":{"pipeline":"_none",`
 	}
@@ -204,11 +204,11 @@ func (w *writer) settle(i int, o flow.Outcome, reason, op string, t *target, err
 }
 
 // put begins the action line of a document.
-func (w *writer) put() string {
-	if w.sink.update {
+func (w *writer) put(a *flow.Attachment) string {
+	if w.sink.update && a == nil {
 		return `{"update":{`
 	}
-	return `{"index":{`
+	return indexStart(a)
 }
 
 // action appends an action line: what to do, where if the path does not say
@@ -240,7 +240,9 @@ func (w *writer) action(start string, t *target, version int64) {
 
 // document appends the document's line.
 func (w *writer) document(c *flow.Change, t *target) error {
-	if w.sink.update {
+	attached := c.Op == flow.OpWrite && c.Attach != nil
+	update := w.sink.update && !attached
+	if update {
 		w.buf = append(w.buf, `{"doc":`...)
 	}
 	start := len(w.buf)
@@ -254,8 +256,13 @@ func (w *writer) document(c *flow.Change, t *target) error {
 			return err
 		}
 	}
-	if w.sink.update {
+	if update {
 		w.buf = append(w.buf, `,"doc_as_upsert":true}`...)
+	}
+	if attached {
+		if w.buf, err = appendAttachment(w.buf, start, c.Attach); err != nil {
+			return err
+		}
 	}
 	w.buf = append(w.buf, '\n')
 	return nil

@@ -22,9 +22,9 @@ func Prefetch(ctx context.Context, all bool) ([]string, error) {
 	} else {
 		have = append(have, fmt.Sprintf("%s from %s: %s", s3Version, origin, path))
 	}
-	wanted := []SearchOptions{{}}
+	wanted := []SearchOptions{{}, {Attachment: true}}
 	if all {
-		wanted = nil
+		wanted = wanted[1:]
 		for _, v := range Versions() {
 			wanted = append(wanted, SearchOptions{Product: v[0], Version: v[1]})
 		}
