@@ -194,6 +194,13 @@ func clusterFaults() []planted {
 			[]string{"127.0.0.1:1", "search.urls"},
 		},
 		{
+			"files without a pipeline", func(c *clinic) {
+				c.flowMore = "    files: {namespaces: [" + c.db.Name() + ".fs.files], pipeline: no-such-pipeline, put_pipeline: false}\n"
+			},
+			flow.FindingError, "search.attachments",
+			[]string{"no-such-pipeline", "put_pipeline: true"},
+		},
+		{
 			"https where it is http", func(c *clinic) { c.urls[0] = strings.Replace(c.urls[0], "http:", "https:", 1) },
 			flow.FindingError, "search.reachable",
 			[]string{"write http://"},

@@ -256,7 +256,7 @@ func (f *flowRun) mongoOptions() mongo.Options {
 		},
 		Stream:   mongo.StreamOptions{Include: f.cfg.Stream.Include, Exclude: f.cfg.Stream.Exclude, Disabled: !f.cfg.Stream.Enabled},
 		Reserved: f.reserved(),
-		Before:   placementOf(f.templates) != nil, PreImages: f.cfg.PreImages && strictly(f.cfg.On),
+		Files:    filesOf(&f.cfg.Files), Before: placementOf(f.templates) != nil, PreImages: f.cfg.PreImages && strictly(f.cfg.On),
 		HistoryLost: f.historyLost(), Once: f.o.Once, Logger: f.log, Metrics: f.metrics.mongo,
 	}
 }
@@ -326,8 +326,12 @@ func (f *flowRun) route() func(flow.Namespace) (search.Route, error) {
 				return search.Route{}, err
 			}
 		}
+		content := ""
+		if f.cfg.Files.Fits(ns.String()) {
+			content = f.cfg.Files.Field
+		}
 		return search.Route{
-			Index: index, Plan: plan, Settings: f.cfg.Settings, Mappings: f.cfg.Mappings,
+			Index: index, Plan: plan, Content: content, Settings: f.cfg.Settings, Mappings: f.cfg.Mappings,
 			Delete: search.DeletePolicy(f.cfg.On.Delete), Archive: search.ArchivePolicy(f.cfg.On.Archive), Drop: search.DropPolicy(f.onDrop(ns)),
 		}, nil
 	}

@@ -57,12 +57,18 @@ func rollOver(t *testing.T, filler *mongo.Collection) {
 // rss is the resident memory of the process in KiB.
 func (p *process) rss(t *testing.T) int {
 	t.Helper()
+	return p.memory(t, "VmRSS:")
+}
+
+// memory is one of the process's figures in KiB.
+func (p *process) memory(t *testing.T, figure string) int {
+	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, figure); ok {
 			n, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
 			if err != nil {
 				t.Fatal(err)
@@ -70,7 +76,7 @@ func (p *process) rss(t *testing.T) int {
 			return n
 		}
 	}
-	t.Fatal("no VmRSS")
+	t.Fatal("no " + figure)
 	return 0
 }
 

@@ -73,7 +73,9 @@ func (b *bucket) files(o FilesOptions) *Files {
 	}
 	f := (&Source{log: slog.New(slog.DiscardHandler)}).Files(o)
 	f.page = b.page
-	f.exists = func(context.Context, flow.Namespace, bson.RawValue, bson.Timestamp) (bool, error) { return !b.gone, nil }
+	f.exists = func(context.Context, flow.Namespace, bson.RawValue, bson.Timestamp) (bool, error) {
+		return !b.gone, nil
+	}
 	return f
 }
 
@@ -115,7 +117,9 @@ func attach(t *testing.T, f *Files, changes ...flow.Change) []flow.Change {
 
 // TestFilesWhole: every file gets its own content, whatever the sizes of its
 // chunks, from the bucket whose name has dots.
-func TestFilesWhole(t *testing.T) {
+func TestFilesWhole(t *testing.T) { synctest.Test(t, filesWhole) }
+
+func filesWhole(t *testing.T) {
 	var b bucket
 	var changes []flow.Change
 	want := map[string]string{}
@@ -358,5 +362,19 @@ func TestS8FilesReadAfterTheEvent(t *testing.T) {
 	filter := cmd.Lookup("filter").Document()
 	if cmd.Lookup("find").StringValue() != "old.docs.chunks" || filter.Lookup("files_id", "$eq").StringValue() != "x" || filter.Lookup("n", "$gte").AsInt64() != 4 {
 		t.Errorf("asked for %s", cmd)
+	}
+}
+
+// TestFilesPages: what a kill repeats of a copy is a page, so those of files are
+// short.
+func TestFilesPages(t *testing.T) {
+	s := bareSource(t, Options{Files: func(ns flow.Namespace) bool { return ns == docFiles }})
+	s.opts.Snapshot.BatchBytes = 1 << 20
+	m := newCopies(s)
+	if n := m.pageDocs(&nsCopy{ns: docFiles, avg: 200}); n != maxPageFiles {
+		t.Errorf("a page has %d files", n)
+	}
+	if n := m.pageDocs(&nsCopy{ns: scriptedNS, avg: 200}); n < 5000 {
+		t.Errorf("a page has %d other documents", n)
 	}
 }

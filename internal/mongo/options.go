@@ -44,6 +44,9 @@ type Options struct {
 	Stream   StreamOptions
 	// Related says which documents show others. It must not go round in a circle.
 	Related []Relation
+	// Files tells of which collections the documents bring files along (FilesOptions):
+	// they are copied a few at a time. May be nil.
+	Files func(flow.Namespace) bool
 	// RelatedBytes bounds the keys that one relation has still to see to; the
 	// stream is not read on while there is no room.
 	RelatedBytes int

@@ -9,8 +9,12 @@ import (
 	"sluice/internal/flow"
 )
 
-// maxPageDocs bounds the documents of one reply.
-const maxPageDocs = 50_000
+// maxPageDocs bounds the documents of one reply; maxPageFiles those with files,
+// each of which is many times its document: a page is what a kill repeats.
+const (
+	maxPageDocs  = 50_000
+	maxPageFiles = 100
+)
 
 // page is one reply of a copy on its way to Read.
 type page struct {
@@ -317,7 +321,11 @@ func (m *copies) pageDocs(c *nsCopy) int {
 	if size <= 0 {
 		size = defaultDocSize
 	}
-	return min(max(int(float64(m.s.opts.Snapshot.BatchBytes)/size), 1), m.maxDocs())
+	most := m.maxDocs()
+	if files := m.s.opts.Files; files != nil && files(c.ns) {
+		most = min(most, maxPageFiles)
+	}
+	return min(max(int(float64(m.s.opts.Snapshot.BatchBytes)/size), 1), most)
 }
 
 // maxDocs bounds a reply where a rate is set, so that it flows evenly.

@@ -111,3 +111,21 @@ func TestBound(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestTryAcquire never waits, and never overtakes who does.
+func TestTryAcquire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := quota.New(10)
+		if !q.TryAcquire(6) || q.TryAcquire(5) || !q.TryAcquire(4) {
+			t.Fatal("it takes what fits, and no more")
+		}
+		q.Release(4)
+		w := waits(t.Context(), q, 9)
+		is(t, w, false)
+		if q.TryAcquire(1) {
+			t.Fatal("it overtook who waits")
+		}
+		q.Release(6)
+		is(t, w, true)
+	})
+}

@@ -120,3 +120,18 @@ func TestVisitAttachments(t *testing.T) {
 	s.say("GET "+attachmentPath, 500, `{"error":{"type":"x","reason":"y"},"status":500}`)
 	f("file", true, flow.FindingError, "")
 }
+
+// TestMarkWithoutContent: what is marked is fetched without the content of its file.
+func TestMarkWithoutContent(t *testing.T) {
+	s := newScript(t)
+	s.do(bulkOrders, bulkDone)
+	s.say("POST /_mget", 200, `{"docs":[{"_index":"orders-000001","_id":"b","_version":3,"found":true,"_source":{"attachment":{"content":"text"}}}]}`)
+	sink := openTest(t, s.options(Route{Delete: DeleteMark, Content: "file"})).Sink()
+	if vs, err := sink.Write(t.Context(), batch(remove(t, "b", 8))); err != nil || outcomes(vs) != "done" {
+		t.Fatal(outcomes(vs), err)
+	}
+	want := `{"docs":[{"_index":"orders-000001","_id":"b","_source":{"excludes":["file"]}}]}`
+	if got := s.seen("POST /_mget")[0].body; got != want {
+		t.Errorf("fetched by %s, want %s", got, want)
+	}
+}

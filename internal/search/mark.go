@@ -63,7 +63,11 @@ func (w *writer) fetchPage(ctx context.Context, page []int) error {
 		if w.id, err = w.sink.scheme.appendID(w.id[:0], c.ID); err != nil {
 			w.id = append(w.id[:0], '_') // a dead letter, soon
 		}
-		body = append(appendQuoted(body, w.id), '}')
+		body = appendQuoted(body, w.id)
+		if t.route.Content != "" { // it may be larger than any answer, and the text that was read out of it stays
+			body = append(append(append(body, `,"_source":{"excludes":["`...), t.route.Content...), `"]}`...)
+		}
+		body = append(body, '}')
 	}
 	body = append(body, `]}`...)
 	var out struct {

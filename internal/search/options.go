@@ -136,6 +136,9 @@ type Route struct {
 	Index string
 	// Plan writes the documents.
 	Plan *transcode.Plan
+	// Content is the field with the content of files (flow.Attachment), "" for none:
+	// a document that stays after its delete, with a mark, stays without.
+	Content string
 	// Settings and Mappings are JSON objects for an index that is created; nil
 	// for none.
 	Settings json.RawMessage

@@ -137,6 +137,11 @@ func documentFaults() []rule {
 	letter := flow.DeadLetter
 	return []rule{
 		{
+			status: 400, text: "^Error parsing document in field [", outcome: letter, reason: reasonPipeline,
+			hint: "the file is damaged or protected, so no text can be read out of it: to have such documents indexed without, " +
+				"give files.pipeline an ingest pipeline of your own, with ignore_failure",
+		},
+		{
 			status: 400, typ: "strict_dynamic_mapping_exception", outcome: letter, reason: reasonStrict,
 			hint: "the mapping is strict: add the field to it, or take the field out in fields.exclude",
 		},
