@@ -60,7 +60,7 @@ func filesSpec(a *AttachFiles) []field {
 		{
 			Name: "max_size", When: a.On, WhenDoc: "namespaces", Into: size(&a.MaxSize, 0, 1<<40), Default: "0", Example: "20MB",
 			Doc: "A file that is larger is not read; its document is indexed with an empty content. `0` is no bound but what the engine takes " +
-				"in one request (`http.max_content_length`, mostly 100 MB; base64 makes a file a third larger): what is above that is indexed without content, and is a dead letter.",
+				"in one request: what is above that is indexed without content, and is a dead letter.",
 		},
 		{
 			Name: "downloaders", When: a.On, WhenDoc: "namespaces", Into: number(&a.Downloaders, 1, 256), Default: "10", Example: "4",

@@ -83,28 +83,6 @@ func canonical(raw []byte) []byte {
 	return out
 }
 
-// MaxContent returns the largest body that all nodes take, in bytes; 0 where that
-// can't be told.
-func (c *Client) MaxContent(ctx context.Context) int64 {
-	var all struct {
-		Nodes map[string]struct {
-			HTTP struct {
-				Max int64 `json:"max_content_length_in_bytes"`
-			} `json:"http"`
-		} `json:"nodes"`
-	}
-	if c.call(ctx, "look up nodes of", "the cluster", get("/_nodes/http?filter_path=nodes.*.http.max_content_length_in_bytes"), &all) != nil {
-		return 0
-	}
-	least := int64(0)
-	for _, n := range all.Nodes {
-		if m := n.HTTP.Max; m > 0 && (least == 0 || m < least) {
-			least = m
-		}
-	}
-	return least
-}
-
 // VisitAttachments tells whether files can be read by the pipeline of that name;
 // makes says that PutAttachmentPipeline will be asked to make it.
 func (c *Client) VisitAttachments(ctx context.Context, name, field string, makes bool) flow.Findings {

@@ -88,9 +88,15 @@ func TestMaxContent(t *testing.T) {
 	s := newScript(t)
 	c := openTest(t, s.options(Route{}))
 	s.say("GET /_nodes/http", 200, `{"nodes":{"a":{"http":{"max_content_length_in_bytes":104857600}},"b":{"http":{"max_content_length_in_bytes":1048576}}}}`)
+	s.say("GET /_nodes/data:true,ingest:true,coordinating_only:true/stats/indexing_pressure", 200, `{"nodes":{"a":{"indexing_pressure":{"memory":{"limit_in_bytes":53687091}}}}}`)
 	if got := c.MaxContent(t.Context()); got != 1<<20 {
 		t.Error(got)
 	}
+	s.say("GET /_nodes/http", 200, `{"nodes":{"a":{"http":{"max_content_length_in_bytes":104857600}}}}`)
+	if got := c.MaxContent(t.Context()); got != 53687091 {
+		t.Error(got)
+	}
+	s.say("GET /_nodes/data:true,ingest:true,coordinating_only:true/stats/indexing_pressure", 400, `{}`)
 	s.say("GET /_nodes/http", 403, `{"error":{"type":"security_exception","reason":"no"},"status":403}`)
 	if got := c.MaxContent(t.Context()); got != 0 {
 		t.Error(got)

@@ -79,7 +79,7 @@ func (w *writer) send(ctx context.Context, from, to int) error {
 		return err
 	case ans.status == http.StatusOK:
 		return w.read(ctx, ans.body, from, to, started)
-	case ans.status == http.StatusRequestEntityTooLarge && to-from > 1:
+	case to-from > 1 && tooLarge(ans):
 		w.sink.client.metrics.bulk("too_large", time.Since(started))
 		now := w.sink.limiter.tooLarge(size)
 		w.sink.client.log.LogAttrs(ctx, slog.LevelWarn, "a bulk body was too large for the cluster; bodies are smaller from now on",
@@ -146,13 +146,16 @@ func (w *writer) refused(ans *answer, from, to int, started time.Time) error {
 	e := parseError(ans)
 	t := w.items[from].target
 	v := w.sink.judge(e, t.name)
+	if overPressure(e) { // it is alone
+		v = letterOfPressure(e, t.name)
+	}
 	switch {
 	case v.Outcome == flow.Retry && ans.status >= 500 && e.Type != "cluster_block_exception", ans.status == http.StatusRequestTimeout:
 		w.sink.doubt()
 		w.sink.limiter.failed(started)
 		w.sink.client.metrics.bulk("failed", time.Since(started))
 		return &flow.Error{Op: "write to index", Object: t.name, Class: flow.Transient, Err: e, Hint: errorHint(v)}
-	case v.Outcome == flow.DeadLetter && ans.status != http.StatusRequestEntityTooLarge:
+	case v.Outcome == flow.DeadLetter && v.Reason != reasonTooLarge:
 		// It can't be told which document, if any: no reason to put all aside.
 		v = flow.Verdict{Outcome: flow.Halt, Reason: reasonRequest, Err: &flow.Error{
 			Op: "write to index", Object: t.name,

@@ -43,6 +43,7 @@ var facts = []struct {
 	{"DeadLetters", testDeadLetters},
 	{"Refusals", testRefusals},
 	{"Pipeline", testPipeline},
+	{"LongText", testLongText},
 }
 
 func TestFacts(t *testing.T) {

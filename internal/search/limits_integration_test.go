@@ -3,8 +3,11 @@
 package search
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +33,7 @@ func TestS7LimitsOfTheEngine(t *testing.T) {
 		}
 	})
 	t.Run("TooMuch", func(t *testing.T) { testTooMuch(t, s.URL()) })
+	t.Run("Rejected", func(t *testing.T) { testRejected(t, s.URL()) })
 	t.Run("DiskFull", func(t *testing.T) { testDiskFull(t, s.URL()) })
 }
 
@@ -66,7 +70,7 @@ func testTooMuch(t *testing.T, url string) {
 	changes = append(changes, write(t, "huge", 1, bson.E{Key: "x", Value: strings.Repeat("x", 3<<20)}))
 	reasons := g.settle(changes)
 	t.Log(reasons)
-	if reasons["done "] != 1500 || reasons["dead_letter too_large"] != 1 || reasons["retry rejected"] == 0 {
+	if reasons["done "] != 1500 || reasons["dead_letter too_large"] != 1 {
 		t.Error(reasons)
 	}
 	if target, err := g.sink.Inspect(t.Context(), g.ns); err != nil || target.Docs != 1500 {
@@ -75,6 +79,44 @@ func testTooMuch(t *testing.T, url string) {
 	if got := g.sink.limiter.largest; got >= 1<<20 {
 		t.Errorf("bodies still grow to %d", got)
 	}
+}
+
+// testRejected: what the engine takes by itself, but not beside others, is sent again.
+func testRejected(t *testing.T, url string) {
+	g := newRig(t, url, Route{}, nil)
+	testkit.Eventually(t, time.Minute, func() error {
+		var rejected, other atomic.Int64
+		var wg sync.WaitGroup
+		for lane := range 4 {
+			wg.Go(func() {
+				changes := make([]flow.Change, 0, 150)
+				for i := range cap(changes) {
+					changes = append(changes, write(t, fmt.Sprint(lane, " ", i), 1, bson.E{Key: "x", Value: strings.Repeat("x", 1000)}))
+				}
+				vs, err := g.sink.Write(t.Context(), g.own(changes...))
+				if err != nil {
+					other.Add(1)
+				}
+				for _, v := range vs {
+					switch v.Outcome {
+					case flow.Retry:
+						rejected.Add(1)
+					case flow.Done:
+					default:
+						other.Add(1)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if other.Load() > 0 {
+			t.Fatal("not rejected, and not done")
+		}
+		if rejected.Load() == 0 {
+			return errors.New("nothing was rejected")
+		}
+		return nil
+	})
 }
 
 func testDiskFull(t *testing.T, url string) {

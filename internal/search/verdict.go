@@ -142,6 +142,11 @@ func documentFaults() []rule {
 				"give files.pipeline an ingest pipeline of your own, with ignore_failure",
 		},
 		{
+			status: 400, text: "String value length (", outcome: letter, reason: reasonTooLarge,
+			hint: "a text is longer than the engine's parser takes, 50,000,000 characters, which is a file of 37 MB: leave the field out (fields.exclude), " +
+				"set files.max_size, or raise the bound in the engine's jvm.options (OpenSearch: -Dopensearch.xcontent.string.length.max=...)",
+		},
+		{
 			status: 400, typ: "strict_dynamic_mapping_exception", outcome: letter, reason: reasonStrict,
 			hint: "the mapping is strict: add the field to it, or take the field out in fields.exclude",
 		},
