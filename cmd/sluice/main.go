@@ -47,6 +47,7 @@ type cli struct {
 	Restore restoreCmd `cmd:"" help:"Bring documents back from the archive."`
 	Doctor  doctorCmd  `cmd:"" help:"Connect, and tell what is in the way of the configuration, with the cure; exit code 3 if something is."`
 	Config  configCmd  `cmd:"" help:"Check, print or describe the configuration."`
+	Script  scriptCmd  `cmd:"" help:"Try scripts."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
 	Monstache monstacheCmd `cmd:"" passthrough:"" help:"Run by Monstache's flags, environment and file; see docs/migrating-from-monstache.md."`

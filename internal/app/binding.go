@@ -53,6 +53,7 @@ func fingerprint(cfg *config.Flow, ns flow.Namespace) string {
 		Pipe  string         `json:",omitempty"`
 		Place []string       `json:",omitempty"`
 		Files []string       `json:",omitempty"`
+		Code  []string       `json:",omitempty"`
 		More  *config.Fields `json:",omitempty"`
 		// Write is what is not native.
 		Write []string `json:",omitempty"`
@@ -72,7 +73,8 @@ func fingerprint(cfg *config.Flow, ns flow.Namespace) string {
 	if cfg.Profile == config.ProfileMonstache || cfg.Write == config.WriteUpdate {
 		later.Write = []string{string(cfg.Profile), string(cfg.Write)}
 	}
-	if later.Where = cfg.WhereTexts(); later.More != nil || len(later.Where) > 0 || later.Pipe != "" || later.Place != nil || later.Files != nil || later.Write != nil {
+	later.Where, later.Code = cfg.WhereTexts(), cfg.ScriptTexts()
+	if later.More != nil || len(later.Where) > 0 || later.Pipe != "" || later.Place != nil || later.Files != nil || later.Write != nil || len(later.Code) > 0 {
 		more, _ := json.Marshal(later)
 		shape = append(shape, more...)
 	}

@@ -17,6 +17,7 @@ import (
 	"sluice/internal/flow"
 	"sluice/internal/mongo"
 	"sluice/internal/pipeline"
+	"sluice/internal/script"
 	"sluice/internal/search"
 	"sluice/internal/transform"
 )
@@ -36,12 +37,13 @@ type metrics struct {
 	pipeline   *pipeline.Metrics
 	search     *search.Metrics
 	checkpoint *checkpoint.Metrics
+	script     *script.Metrics
 }
 
 func newMetrics(reg prometheus.Registerer) metrics {
 	return metrics{
 		mongo: mongo.NewMetrics(reg), pipeline: pipeline.NewMetrics(reg),
-		search: search.NewMetrics(reg), checkpoint: checkpoint.NewMetrics(reg),
+		search: search.NewMetrics(reg), checkpoint: checkpoint.NewMetrics(reg), script: script.NewMetrics(reg),
 	}
 }
 
@@ -68,6 +70,8 @@ type flowRun struct {
 	pump    *pipeline.Pump
 	// where is nil where nothing is left out by content.
 	where *transform.Where
+	// scripts is nil where documents go through none.
+	scripts *script.Stage
 	// templates is nil where no place comes from one.
 	templates *transform.Places
 	// files is nil where none are attached.
@@ -131,6 +135,9 @@ func (f *flowRun) connect(ctx context.Context) error {
 	}
 	var err error
 	if f.where, err = whereOf(f.cfg); err != nil {
+		return err
+	}
+	if f.scripts, err = scriptsOf(f.cfg, scriptReader{f}, f.log, f.metrics.script); err != nil {
 		return err
 	}
 	if f.templates, err = templatesOf(f.cfg); err != nil {
@@ -228,8 +235,10 @@ func (f *flowRun) compare(ctx context.Context) ([]mongo.Resync, error) {
 				f.log.Info("namespace is followed without being copied", slog.String(flow.LogNS, d.NS))
 				continue
 			}
-			if f.where != nil && !d.Ghosts {
-				f.where.Empty(ns)
+			if !d.Ghosts {
+				for _, one := range f.shapers() {
+					one.Empty(ns)
+				}
 			}
 			f.log.Info("namespace will be copied", slog.String(flow.LogNS, d.NS), slog.String(flow.LogReason, string(d.Reason)))
 			continue
@@ -345,18 +354,41 @@ func (f *flowRun) gone(ns flow.Namespace) {
 	}
 }
 
-// shape is the stage that looks at what is to be written; nil for none.
+// shaper is a stage that may leave documents out.
+type shaper interface {
+	flow.Stage
+	Empty(ns flow.Namespace)
+	Hear(c flow.Control)
+}
+
+// shapers are the stages that look at what is to be written, in order.
+func (f *flowRun) shapers() []shaper {
+	var all []shaper
+	if f.where != nil {
+		all = append(all, f.where)
+	}
+	if f.scripts != nil {
+		all = append(all, f.scripts)
+	}
+	return all
+}
+
+// shape is those as one; nil for none.
 func (f *flowRun) shape() flow.Stage {
-	if f.where == nil {
+	var all stages
+	for _, one := range f.shapers() {
+		all = append(all, one)
+	}
+	if len(all) == 0 {
 		return nil
 	}
-	return f.where
+	return all
 }
 
 // hear is told of controls before they are carried out.
 func (f *flowRun) hear(c flow.Control) {
-	if f.where != nil {
-		f.where.Hear(c)
+	for _, one := range f.shapers() {
+		one.Hear(c)
 	}
 }
 

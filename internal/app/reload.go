@@ -68,9 +68,12 @@ func (a *App) inPlace(next *config.Config) {
 }
 
 // preflight asks what can be asked while the old configuration runs untouched:
-// whether the documents keep their shape (rule S12), and whether the search
+// whether its parts can be understood, whether the documents keep their shape (rule S12), and whether the search
 // engine that is named now answers.
 func (a *App) preflight(d config.Diff, next *config.Config) error {
+	if err := Check(next); err != nil {
+		return err
+	}
 	var errs []error
 	for _, f := range a.live() {
 		if !slices.Contains(d.Flows.Changed, f.cfg.Name) {

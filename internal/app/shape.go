@@ -11,7 +11,7 @@ import (
 
 // Check tells what of a configuration can be found wrong without any server,
 // and is not found by loading it: rules of fields that contradict each other,
-// conditions that can't be understood. The error is of class Config.
+// conditions and scripts that can't be understood. The error is of class Config.
 func Check(cfg *config.Config) error {
 	for i := range cfg.Flows {
 		f := &cfg.Flows[i]
@@ -19,6 +19,9 @@ func Check(cfg *config.Config) error {
 			return err
 		}
 		if _, err := whereOf(f); err != nil {
+			return err
+		}
+		if _, err := scriptsOf(f, nil, nil, nil); err != nil {
 			return err
 		}
 		if _, err := templatesOf(f); err != nil {

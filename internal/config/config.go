@@ -140,7 +140,9 @@ type Flow struct {
 	// Where are conditions that are looked at after the read, in the same order.
 	Where []Filter
 	// Related are the documents that show others; they never go round in a circle.
-	Related  []Related
+	Related []Related
+	// Scripts are programs that documents go through.
+	Scripts  []Script
 	Snapshot Snapshot
 	Stream   Stream
 	// Takeover says whose place the flow takes; see Takeover.Given.

@@ -111,6 +111,7 @@ func (c *Config) crossFlow(d *decoder, f *Flow, path string) {
 	d.crossFields(f.Fields, path+".fields")
 	d.crossRelated(f, path)
 	d.crossFiles(f, path)
+	d.crossScripts(f, path)
 }
 
 // crossFilters refuses plain patterns that a flow of plain namespaces does not follow.

@@ -127,6 +127,9 @@ func load(path string, text []byte, over Overrides, look lookup) (*Config, error
 		return nil, r.errs.sorted()
 	}
 	c, errs := finish(path, root, over, r.errs)
+	if len(errs) == 0 {
+		errs = c.readScripts(look.file)
+	}
 	if len(errs) > 0 {
 		return nil, errs.sorted()
 	}

@@ -46,6 +46,7 @@ func flowSpec(f *Flow) []field {
 			Doc: "Documents that show others: when one of `when` changes or is deleted, those of `rewrite` that show it are read and written again, " +
 				"and then those that show these. See [related.md](related.md).",
 		},
+		scriptsSpec(f),
 	}, readSpec(f), []field{
 		{
 			Name: "fields", Doc: "Which fields get into the index, and how, by dotted paths. `_id` is the id of the document and no field.",

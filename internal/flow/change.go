@@ -79,6 +79,10 @@ type Change struct {
 	// Attach, on OpWrite, is what is added to Doc; nil for nothing. It is set just
 	// before the change is sent, so that little of it is held at one time.
 	Attach *Attachment
+	// Fault, set by a stage, says that the document itself is at fault and can't be
+	// written; its outcome is DeadLetter. The pump puts the change aside, and a sink
+	// never sees it.
+	Fault *Verdict
 }
 
 // ControlKind says what happened to a whole namespace.

@@ -14,6 +14,7 @@ import (
 const (
 	whatReread  = "reread"
 	whatAttach  = "attach"
+	whatShape   = "shape"
 	whatWrite   = "write"
 	whatLetters = "dead_letters"
 	whatApply   = "control"
@@ -66,6 +67,9 @@ func (d *delivery) run(ctx context.Context, b flow.Batch) error {
 	if err := d.judgeContent(ctx, &b); err != nil {
 		return err
 	}
+	if err := d.buryFaults(ctx, &b); err != nil || len(b.Changes) == 0 {
+		return err
+	}
 	if d.attach == nil {
 		return d.carry(ctx, &b)
 	}
@@ -114,14 +118,35 @@ func (d *delivery) judgeContent(ctx context.Context, b *flow.Batch) error {
 		return nil
 	}
 	all := len(b.Changes)
-	out, err := d.shape.Apply(ctx, *b)
-	if err == nil && len(out.Changes) != all {
-		err = &flow.Error{Op: "look at documents", Class: flow.Fatal, Err: fmt.Errorf("the stage returned %d changes for %d", len(out.Changes), all)}
-	}
-	if err == nil {
-		*b = out
+	err := d.retry.do(ctx, whatShape, Retrying, func(ctx context.Context) error {
+		out, err := d.shape.Apply(ctx, *b)
+		if err == nil {
+			*b = out
+		}
+		return err
+	})
+	if err == nil && len(b.Changes) != all {
+		err = &flow.Error{Op: "look at documents", Class: flow.Fatal, Err: fmt.Errorf("the stage returned %d changes for %d", len(b.Changes), all)}
 	}
 	return err
+}
+
+// buryFaults puts aside what that stage found at fault, and leaves the rest in b.
+func (d *delivery) buryFaults(ctx context.Context, b *flow.Batch) error {
+	d.bad, d.badVerdicts = d.bad[:0], d.badVerdicts[:0]
+	good := b.Changes[:0]
+	for i := range b.Changes {
+		c := b.Changes[i]
+		if c.Fault == nil {
+			good = append(good, c)
+			continue
+		}
+		d.badVerdicts = append(d.badVerdicts, *c.Fault)
+		c.Fault = nil
+		d.bad = append(d.bad, c)
+	}
+	b.Changes = good
+	return d.bury(ctx, d.bad, d.badVerdicts)
 }
 
 // readAgain runs the reread stage if b has anything for it.

@@ -57,8 +57,9 @@ type Options struct {
 	// goroutines. May be nil if the sources send no OpReread.
 	Reread flow.Stage
 	// Shape looks at every batch when its documents are read and its changes merged,
-	// just before it is written, and may turn writes into deletes (rule S14). It
-	// does no I/O. Called from several goroutines. May be nil.
+	// just before it is written, and may turn writes into deletes (rule S14), change
+	// documents and find a fault with them. After a Transient error it is called again
+	// with the same batch. Called from several goroutines. May be nil.
 	Shape flow.Stage
 	// Attach comes after Shape; what it holds is no part of the budget. May be nil.
 	Attach Attacher

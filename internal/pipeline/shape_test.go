@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -86,4 +87,35 @@ func TestS14LeftIsNotForgotten(t *testing.T) {
 	f(users, left, true)
 	f(f(left, again, true), users, true)
 	f(remove("a", 6), users, false)
+}
+
+// TestS7FaultsOfAStage: what a stage finds at fault is a dead letter, and the rest of
+// its batch is written; a stage that can't work now is asked again.
+func TestS7FaultsOfAStage(t *testing.T) {
+	asked := 0
+	shape := stageFunc(func(_ context.Context, b flow.Batch) (flow.Batch, error) {
+		if asked++; asked == 1 {
+			return b, &flow.Error{Op: "ask", Class: flow.Transient, Err: errors.New("nobody there")}
+		}
+		for i := range b.Changes {
+			if c := &b.Changes[i]; strings.Contains("bc", c.ID.StringValue()) {
+				c.Fault = &flow.Verdict{Outcome: flow.DeadLetter, Reason: "script", Err: errors.New("no")}
+			}
+		}
+		return b, nil
+	})
+	rec, letters := &recorder{}, &letterBox{}
+	p := New(Options{
+		Stream: &fakeSource{batches: []flow.Batch{batchOf(write("a", 5), write("b", 5), write("c", 5), write("d", 5))}},
+		Sink:   rec, Shape: shape, DeadLetters: letters, Lanes: 1,
+	})
+	if err := p.Run(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := rec.text(), "write a@5 write d@5"; got != want || asked != 2 {
+		t.Errorf("%q, want %q; asked %d times", got, want, asked)
+	}
+	if len(letters.letters) != 2 {
+		t.Errorf("%v", letters.letters)
+	}
 }

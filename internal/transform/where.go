@@ -25,12 +25,12 @@ type Condition struct {
 // the first one that fits it counts, and none lets all pass. Apply may be
 // called from several goroutines.
 type Where struct {
+	Filling
 	conditions []compiled
 
 	mu sync.Mutex
 	// known are the conditions of the namespaces met so far; nil for none.
 	known map[flow.Namespace]*mql.Matcher
-	empty map[flow.Namespace]copyState
 }
 
 type compiled struct {
@@ -38,17 +38,9 @@ type compiled struct {
 	match *mql.Matcher
 }
 
-// copyState is how far the first copy into an empty index is.
-type copyState uint8
-
-const (
-	copyAhead copyState = iota + 1
-	copyRuns
-)
-
 // Compile reads conditions. An error names the one at fault.
 func Compile(conditions []Condition) (*Where, error) {
-	w := &Where{known: map[flow.Namespace]*mql.Matcher{}, empty: map[flow.Namespace]copyState{}}
+	w := &Where{known: map[flow.Namespace]*mql.Matcher{}}
 	for _, c := range conditions {
 		m, err := mql.Compile(c.Query)
 		if err != nil {
@@ -57,29 +49,6 @@ func Compile(conditions []Condition) (*Where, error) {
 		w.conditions = append(w.conditions, compiled{c.Fits, m})
 	}
 	return w, nil
-}
-
-// Empty says that the index of ns holds nothing, and that the next copy of ns
-// is the one that fills it: what that copy leaves out need not be deleted. (What
-// the stream writes meanwhile, it also takes back.) Without this, every
-// document that is left out is deleted.
-func (w *Where) Empty(ns flow.Namespace) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.empty[ns] = copyAhead
-}
-
-// Hear takes note of what happens to a namespace as a whole; call it before the
-// control is carried out. Anything but the beginning of its first copy ends what
-// Empty said.
-func (w *Where) Hear(c flow.Control) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if c.Kind == flow.ControlSnapshotBegin && w.empty[c.NS] == copyAhead {
-		w.empty[c.NS] = copyRuns
-		return
-	}
-	delete(w.empty, c.NS)
 }
 
 // Apply turns each write of a document that does not match into a delete at its
@@ -98,7 +67,7 @@ func (w *Where) Apply(_ context.Context, b flow.Batch) (flow.Batch, error) {
 			continue
 		}
 		switch {
-		case c.Op == flow.OpWrite && b.Snapshot && !b.Repair && w.isEmpty(c.NS):
+		case c.Op == flow.OpWrite && b.Snapshot && !b.Repair && w.Fills(c.NS):
 			c.Op = flow.OpSkip
 		default:
 			c.Op, c.Left, c.Archived = flow.OpDelete, true, nil
@@ -124,10 +93,4 @@ func (w *Where) matcher(ns flow.Namespace) *mql.Matcher {
 	}
 	w.known[ns] = m
 	return m
-}
-
-func (w *Where) isEmpty(ns flow.Namespace) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.empty[ns] == copyRuns
 }
