@@ -94,6 +94,8 @@ func TestCheck(t *testing.T) {
 	f("fields: {exclude: [m.**], copy: {a: m.b}}\n", "copy: m.b is left out by exclude: m.**")
 	f("fields: {rename: {a: c}, copy: {b: c}}\n", "c is also what rename makes of a")
 	f("where: {shop.orders: {$where: \"x\"}}\n", "where[shop.orders]: $where is not supported here")
+	f("scripts: [{code: \"module.exports = (\"}]\n", "scripts[0]:2:1: Unexpected token")
+	f("scripts: [{code: \"var x\"}]\n", "scripts[0]: module.exports is no function")
 }
 
 // TestS12ShapeOfTransforms: what transforms documents is part of their shape, and
@@ -104,6 +106,8 @@ func TestS12ShapeOfTransforms(t *testing.T) {
 	for _, more := range []string{
 		"", "fields: {cast: {a: long}}\n", "fields: {cast: {a: long}, on_error: keep}\n", "fields: {flatten: [a]}\n", "fields: {set: {a: 1}}\n", "fields: {set: {a: 2}}\n",
 		"fields: {copy: {a: b}}\n", "fields: {lower_names: true}\n", "where: {shop.orders: {a: 1}}\n", "where: {shop.orders: {a: 2}}\n", "filter: {shop.orders: {a: 2}}\n",
+		"scripts: [{code: \"module.exports = d => d\"}]\n", "scripts: [{code: \"module.exports = d => true\"}]\n", "scripts: [{namespace: shop.orders, code: \"module.exports = d => d\"}]\n",
+		"scripts: [{kind: filter, code: \"module.exports = d => d\"}]\n", "scripts: [{mode: monstache, code: \"module.exports = d => d\"}]\n",
 	} {
 		shape := fingerprint(&ofFlow(t, more).Flows[0], ns)
 		if other, dup := seen[shape]; dup {

@@ -43,6 +43,7 @@ func cases() []benchCase {
 	return []benchCase{
 		{"transcode", (*bench).transcode},
 		{"transform", (*bench).transform},
+		{"scripts", (*bench).scripts},
 		{"pack", (*bench).pack},
 		{"snapshot-discard", (*bench).snapshotDiscard},
 		{"stream-inserts", (*bench).streamInserts},

@@ -84,6 +84,7 @@ it fails when a bound is missed.
 |---|---|
 | transcoder | the driver decodes to a map, ` + "`encoding/json`" + ` writes it: what tools of this kind do today |
 | transform | the same transcoder without any rule. Rules that touch nothing are five for names that no document has; the three together choose, rename and cast fields of orders with nested lines |
+| scripts | the same scripts on the same engine of JavaScript in one runtime behind a lock, as Monstache does it: each document decoded whole by the driver, and encoded whole after; on all cores, by time |
 | snapshot | one cursor of the driver over the collection, and the transcoder into a buffer |
 | stream of inserts | the driver's change stream, events read and thrown away |
 | stream of updates | the same with ` + "`fullDocument: updateLookup`" + ` |

@@ -17,6 +17,8 @@ type answer struct {
 	result result
 	// doc is the document as it is now: the same bytes if nothing was changed.
 	doc bson.Raw
+	// meta: the script has set what is said of a document beside its body.
+	meta bool
 	// broken: the machine is not to be used again.
 	broken bool
 	// err is set with resultError and resultCut.
@@ -114,7 +116,7 @@ func (m *machine) written(o *goja.Object, id bson.RawValue) (answer, error) {
 	if err != nil {
 		return answer{}, fmt.Errorf("what it returned can't be written: %w", err)
 	}
-	doc := bson.Raw(m.out.buf)
+	out := answer{result: resultChanged, doc: m.out.buf, meta: m.out.meta}
 	m.out = writer{}
-	return answer{result: resultChanged, doc: doc}, nil
+	return out, nil
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/big"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -23,6 +24,8 @@ const (
 	maxLevels   = 100
 )
 
+var errTooLarge = errors.New("the document is larger than 16 MB")
+
 // writer writes what a script returned as BSON.
 type writer struct {
 	buf   []byte
@@ -33,6 +36,8 @@ type writer struct {
 	id bson.RawValue
 	// hexIDs: text of 24 hexadecimal digits is an ObjectId (queries of Monstache).
 	hexIDs bool
+	// meta: the script has set a field of the outermost document that is not of its body.
+	meta bool
 }
 
 // document writes an object into a buffer of its own. The error names the field.
@@ -65,7 +70,7 @@ func (w *writer) finish(at int) error {
 	w.buf = append(w.buf, 0)
 	binary.LittleEndian.PutUint32(w.buf[at:], uint32(len(w.buf)-at))
 	if len(w.buf) > maxDocument {
-		return errors.New("the document is larger than 16 MB")
+		return errTooLarge
 	}
 	return nil
 }
@@ -104,15 +109,21 @@ func (w *writer) object(o *goja.Object) error {
 func (w *writer) own(o *object) error {
 	if !o.changed() && (w.level > 1 || w.id.Type == 0) {
 		if len(w.buf)+len(o.raw) > maxDocument {
-			return errors.New("the document is larger than 16 MB")
+			return errTooLarge
 		}
 		w.buf = append(w.buf, o.raw...)
 		return nil
 	}
-	o.table()
+	w.buf = slices.Grow(w.buf, len(o.raw)+64)
 	at := w.begin()
-	for _, s := range o.slots {
-		if s.gone || w.isID(s.name) {
+	if !o.all {
+		if err := w.between(o); err != nil {
+			return err
+		}
+	}
+	for i := range o.slots {
+		s := &o.slots[i]
+		if s.gone || w.isID(s.name) || !o.all && s.from.Type != 0 {
 			continue
 		}
 		if err := w.slot(s.name, s); err != nil {
@@ -120,6 +131,41 @@ func (w *writer) own(o *object) error {
 		}
 	}
 	return w.finish(at)
+}
+
+// between writes the fields that were there, of an object of which few were touched:
+// what lies between those that were changed is copied as it is.
+func (w *writer) between(o *object) error {
+	b := inside(o.raw)
+	run := b // begins with what is not copied yet
+	flush := func() { w.buf = append(w.buf, run[:len(run)-len(b)]...) }
+	for {
+		name, v, whole, rest, err := element(b)
+		if err != nil {
+			return err
+		}
+		if v.Type == 0 {
+			flush()
+			return nil
+		}
+		s := o.touched(name)
+		switch {
+		case w.level == 1 && w.id.Type != 0 && string(name) == idField:
+			flush()
+			run = b[len(whole):]
+		case s != nil && s.changed():
+			flush()
+			run = b[len(whole):]
+			if !s.gone && !s.isAfter(v) {
+				if err := w.field(s.name, s.val); err != nil {
+					return err
+				}
+			}
+		}
+		if b = rest; len(w.buf) > maxDocument {
+			return errTooLarge
+		}
+	}
 }
 
 // slot writes a field or an element of ours.
@@ -135,7 +181,10 @@ func (w *writer) slot(name string, s *slot) error {
 // field writes a value under a name; what JSON leaves out, it leaves out.
 func (w *writer) field(name string, v goja.Value) error {
 	if len(w.buf) > maxDocument {
-		return errors.New("the document is larger than 16 MB")
+		return errTooLarge
+	}
+	if w.level == 1 && (name == metaField || name == metaFieldMonstache) {
+		w.meta = true
 	}
 	w.path = append(w.path, name)
 	if err := w.value(name, v); err != nil {
@@ -269,7 +318,7 @@ func (w *writer) reference(name string, o *goja.Object) error {
 
 func (w *writer) binary(name string, data []byte) error {
 	if len(w.buf)+len(data) > maxDocument {
-		return errors.New("the document is larger than 16 MB")
+		return errTooLarge
 	}
 	w.name(bson.TypeBinary, name)
 	w.buf = binary.LittleEndian.AppendUint32(w.buf, uint32(len(data)))
@@ -301,7 +350,7 @@ func (w *writer) ownArray(name string, a *array) error {
 	w.name(bson.TypeArray, name)
 	if !a.changed() {
 		if len(w.buf)+len(a.raw) > maxDocument {
-			return errors.New("the document is larger than 16 MB")
+			return errTooLarge
 		}
 		w.buf = append(w.buf, a.raw...)
 		return nil
@@ -321,11 +370,11 @@ func (w *writer) array(name string, o *goja.Object) error {
 	w.m.length(n)
 	return w.elements(int(n), func(_ int, name string) error {
 		v := o.Get(name)
-		switch v.(type) {
+		switch x := v.(type) {
 		case nil, *goja.Symbol:
 			v = goja.Null()
 		case *goja.Object:
-			if c := v.(*goja.Object).ClassName(); strings.HasSuffix(c, "Function") && w.m.mode == Native {
+			if strings.HasSuffix(x.ClassName(), "Function") && w.m.mode == Native {
 				v = goja.Null()
 			}
 		}

@@ -32,7 +32,6 @@ type machine struct {
 
 	newDate, newRangeError goja.Constructor
 	boxes                  map[boxKind]*goja.Object
-	objectID               *goja.Object
 
 	clock *time.Timer
 	late  atomic.Bool

@@ -19,16 +19,38 @@ type meta struct {
 	skip bool
 }
 
-// takeMeta cuts what scripts said of a document out of it; nil where they said nothing.
+// takeMeta cuts what scripts said of a document out of it; nil if nothing is there.
 // In the mode of Monstache it counts under its name as well, and also where it simply
 // stands in the document.
 func takeMeta(doc bson.Raw, mode Mode) (*meta, bson.Raw, error) {
-	var found bson.RawValue
-	var cut []byte
+	found, rest, err := cutMeta(doc, mode)
+	if err != nil || found.Type == 0 {
+		return nil, doc, err
+	}
+	m := &meta{}
+	inner, ok := found.DocumentOK()
+	switch {
+	case !ok && mode == Monstache:
+		return m, rest, nil
+	case !ok:
+		return nil, nil, fmt.Errorf("%s is no object", metaField)
+	}
+	elements, err := inner.Elements()
+	for _, e := range elements {
+		if err := m.read(e.Key(), e.Value(), mode); err != nil {
+			return nil, nil, err
+		}
+	}
+	return m, rest, err
+}
+
+// cutMeta returns the field of what is said, its type 0 if there is none, and the
+// document without it.
+func cutMeta(doc bson.Raw, mode Mode) (found bson.RawValue, cut bson.Raw, err error) {
 	for b := inside(doc); len(b) > 0; {
 		name, v, whole, rest, err := element(b)
 		if err != nil {
-			return nil, nil, err
+			return found, nil, err
 		}
 		if v.Type == 0 {
 			break
@@ -45,36 +67,24 @@ func takeMeta(doc bson.Raw, mode Mode) (*meta, bson.Raw, error) {
 		}
 		b = rest
 	}
-	if found.Type == 0 {
-		return nil, doc, nil
+	if cut != nil {
+		cut = append(cut, 0)
+		binary.LittleEndian.PutUint32(cut, uint32(len(cut)))
 	}
-	cut = append(cut, 0)
-	binary.LittleEndian.PutUint32(cut, uint32(len(cut)))
-	m := &meta{}
-	inner, ok := found.DocumentOK()
-	if !ok {
+	return found, cut, nil
+}
+
+// read takes one word of what was said.
+func (m *meta) read(key string, v bson.RawValue, mode Mode) error {
+	switch key {
+	case "skip":
+		yes, isBool := v.BooleanOK()
+		m.skip = m.skip || mode == Monstache || isBool && yes
+		return nil
+	case "type", "retryOnConflict":
 		if mode == Monstache {
-			return m, cut, nil
-		}
-		return nil, nil, fmt.Errorf("%s is no object", metaField)
-	}
-	elements, err := inner.Elements()
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, e := range elements {
-		switch key := e.Key(); key {
-		case "skip":
-			yes, isBool := e.Value().BooleanOK()
-			m.skip = m.skip || mode == Monstache || isBool && yes
-		case "type", "retryOnConflict":
-			if mode == Native {
-				return nil, nil, fmt.Errorf("%s.%s is nothing that can be said of a document; it knows skip", metaField, key)
-			}
-		default:
-			return nil, nil, fmt.Errorf("%s.%s: a script can't say this of a document; it knows skip, "+
-				"and places come from the flow's index, id and routing", metaField, key)
+			return nil
 		}
 	}
-	return m, cut, nil
+	return fmt.Errorf("%s.%s: a script can't say this of a document; it knows skip, and places come from the flow's index, id and routing", metaField, key)
 }

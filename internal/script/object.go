@@ -2,25 +2,32 @@ package script
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/dop251/goja"
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
 // lookups is how many fields are searched for in the bytes of a document before
-// all of them are put into a table.
-const lookups = 6
+// all of them are put into a table; from tabled fields on it is one by name.
+const (
+	lookups = 6
+	tabled  = 48
+)
 
 // object is a document as a script sees it: fields are decoded when they are touched.
-// It belongs to one machine.
+// It belongs to one machine. Of two fields of one name the last counts.
 type object struct {
 	m   *machine
-	raw []byte // a whole document, nil for none
+	raw []byte // a whole document
 	// slots are the fields that were touched, or, once all is true, every field.
-	slots []*slot
-	byKey map[string]*slot
-	all   bool
+	slots []slot
+	few   [3]slot // the first of them
+	byKey map[string]int
+	// next is behind the slot that was found last: loops ask in order.
+	next int
+	// missed is the field that was not found last: who sets one asks twice.
+	missed string
+	all    bool
 	// dirty: a field was set or deleted.
 	dirty bool
 }
@@ -44,6 +51,11 @@ type changer interface{ changed() bool }
 
 func (s *slot) changed() bool { return s.set || s.gone || s.kid != nil && s.kid.changed() }
 
+// isAfter tells whether v is a field of the same name that stands before this one.
+func (s *slot) isAfter(v bson.RawValue) bool {
+	return len(v.Value) != len(s.from.Value) || len(v.Value) > 0 && &v.Value[0] != &s.from.Value[0]
+}
+
 // get is the value for the script.
 func (s *slot) get(m *machine) goja.Value {
 	if s.val == nil {
@@ -61,43 +73,53 @@ func (s *slot) put(v goja.Value) bool {
 	return true
 }
 
-// slot finds a field; nil if there is none.
+// slot finds a field; nil if there is none. The pointer is good until the next field
+// is added.
 func (o *object) slot(key string) *slot {
-	if o.byKey != nil {
-		return o.byKey[key]
+	if o.next < len(o.slots) && o.slots[o.next].name == key {
+		o.next++
+		return &o.slots[o.next-1]
 	}
-	for _, s := range o.slots {
-		if s.name == key {
-			return s
+	if o.byKey != nil {
+		if i, ok := o.byKey[key]; ok {
+			return &o.slots[i]
+		}
+		return nil
+	}
+	for i := len(o.slots) - 1; i >= 0; i-- {
+		if o.slots[i].name == key {
+			o.next = i + 1
+			return &o.slots[i]
 		}
 	}
-	if o.all {
+	if o.all || o.missed == key && key != "" {
 		return nil
 	}
 	if len(o.slots) >= lookups {
 		o.table()
 		return o.slot(key)
 	}
-	var last bson.RawValue
-	for b := inside(o.raw); ; {
-		name, v, _, rest, err := element(b)
-		if err != nil {
-			panic(o.m.fail(err))
-		}
-		if v.Type == 0 {
-			break
-		}
-		if string(name) == key {
-			last = v // of two fields of one name the last counts
-		}
-		b = rest
+	from, err := find(o.raw, key)
+	if err != nil {
+		panic(o.m.fail(err))
 	}
-	if last.Type == 0 {
+	if from.Type == 0 {
+		o.missed = key
 		return nil
 	}
-	s := &slot{name: key, from: last}
+	return o.add(slot{name: key, from: from})
+}
+
+// add appends a field.
+func (o *object) add(s slot) *slot {
+	if o.slots == nil {
+		o.slots = o.few[:0]
+	}
 	o.slots = append(o.slots, s)
-	return s
+	if o.byKey != nil {
+		o.byKey[s.name] = len(o.slots) - 1
+	}
+	return &o.slots[len(o.slots)-1]
 }
 
 // table makes a slot of every field.
@@ -107,8 +129,7 @@ func (o *object) table() {
 	}
 	known := o.slots
 	text := string(o.raw) // names are cut from one copy
-	o.slots, o.all = make([]*slot, 0, 16), true
-	store := make([]slot, 0, 16)
+	o.slots, o.all, o.next = make([]slot, 0, len(o.raw)/24+len(known)+4), true, 0
 	at := 4
 	for b := inside(o.raw); len(b) > 0; {
 		name, v, whole, rest, err := element(b)
@@ -118,50 +139,45 @@ func (o *object) table() {
 		if v.Type == 0 {
 			break
 		}
-		if len(store) == cap(store) {
-			store = make([]slot, 0, 2*cap(store))
-		}
-		store = append(store, slot{name: text[at+1 : at+1+len(name)], from: v})
-		o.add(&store[len(store)-1])
+		o.slots = append(o.slots, slot{name: text[at+1 : at+1+len(name)], from: v})
 		at, b = at+len(whole), rest
 	}
+	if len(o.slots) > tabled {
+		o.byKey = make(map[string]int, len(o.slots)+len(known))
+		for i := range o.slots {
+			o.byKey[o.slots[i].name] = i
+		}
+	}
 	for _, s := range known {
-		if at := slices.IndexFunc(o.slots, func(x *slot) bool { return x.name == s.name }); at >= 0 {
-			o.slots[at] = s
-			if o.byKey != nil {
-				o.byKey[s.name] = s
-			}
+		if was := o.slot(s.name); was != nil {
+			*was = s
 		} else {
 			o.add(s)
 		}
 	}
+	o.next = 0
 }
 
-// add appends a field, or replaces that of its name.
-func (o *object) add(s *slot) {
-	if o.all && o.byKey == nil && len(o.slots) > 2*lookups {
-		o.byKey = make(map[string]*slot, 2*len(o.slots))
-		for _, x := range o.slots {
-			o.byKey[x.name] = x
+// touched is the slot of a field if there is one already.
+func (o *object) touched(name []byte) *slot {
+	for i := len(o.slots) - 1; i >= 0; i-- {
+		if o.slots[i].name == string(name) {
+			return &o.slots[i]
 		}
 	}
-	if o.byKey == nil {
-		if i := slices.IndexFunc(o.slots, func(x *slot) bool { return x.name == s.name }); i >= 0 {
-			o.slots[i] = s
-			return
-		}
-	} else {
-		if old := o.byKey[s.name]; old != nil {
-			*old = *s
-			return
-		}
-		o.byKey[s.name] = s
-	}
-	o.slots = append(o.slots, s)
+	return nil
 }
 
 func (o *object) changed() bool {
-	return o.dirty || slices.ContainsFunc(o.slots, (*slot).changed)
+	if o.dirty {
+		return true
+	}
+	for i := range o.slots {
+		if o.slots[i].changed() {
+			return true
+		}
+	}
+	return false
 }
 
 // Get implements goja.DynamicObject.
@@ -183,12 +199,8 @@ func (o *object) Set(key string, v goja.Value) bool {
 		if bytes.IndexByte([]byte(key), 0) >= 0 {
 			panic(o.m.rt.NewTypeError("the name of a field can't hold a zero byte"))
 		}
-		s = &slot{name: key}
-		if o.m.grown(1); o.all {
-			o.add(s)
-		} else {
-			o.slots = append(o.slots, s)
-		}
+		o.m.grown(1)
+		s = o.add(slot{name: key})
 	}
 	if s.put(v) {
 		o.dirty = true
@@ -204,8 +216,13 @@ func (o *object) Has(key string) bool {
 
 // Delete implements goja.DynamicObject.
 func (o *object) Delete(key string) bool {
-	if s := o.slot(key); s != nil && !s.gone {
-		s.gone, o.dirty = true, true
+	if o.slot(key) == nil {
+		return true
+	}
+	for i := range o.slots {
+		if s := &o.slots[i]; s.name == key && !s.gone {
+			s.gone, o.dirty = true, true
+		}
 	}
 	return true
 }
@@ -214,10 +231,11 @@ func (o *object) Delete(key string) bool {
 func (o *object) Keys() []string {
 	o.table()
 	out := make([]string, 0, len(o.slots))
-	for _, s := range o.slots {
-		if !s.gone {
+	for i := range o.slots {
+		if s := &o.slots[i]; !s.gone {
 			out = append(out, s.name)
 		}
 	}
+	o.next = 0
 	return out
 }

@@ -32,6 +32,40 @@ func element(b []byte) (name []byte, v bson.RawValue, whole, rest []byte, err er
 	return b[1:end], bson.RawValue{Type: bson.Type(b[0]), Value: b[end+1 : at : at]}, b[:at:at], b[at:], nil
 }
 
+// find returns the value of the last field of that name; its type is 0 if there is none.
+func find(doc []byte, key string) (v bson.RawValue, err error) {
+	for b := inside(doc); ; {
+		if len(b) == 0 {
+			return v, errBSON
+		}
+		if b[0] == 0 {
+			return v, nil
+		}
+		end := bytes.IndexByte(b, 0)
+		if end < 1 {
+			return v, errBSON
+		}
+		var n int
+		switch t := bson.Type(b[0]); t {
+		case bson.TypeString:
+			n = prefixed(b[end+1:], 4)
+		case bson.TypeDateTime, bson.TypeDouble, bson.TypeInt64:
+			n = 8
+		case bson.TypeInt32:
+			n = 4
+		default:
+			n = valueLen(t, b[end+1:])
+		}
+		if n < 0 || n > len(b)-end-1 {
+			return v, errBSON
+		}
+		if end == len(key)+1 && string(b[1:end]) == key {
+			v = bson.RawValue{Type: bson.Type(b[0]), Value: b[end+1 : end+1+n : end+1+n]}
+		}
+		b = b[end+1+n:]
+	}
+}
+
 // inside returns the elements of a document, without its length.
 func inside(doc []byte) []byte {
 	if len(doc) < 5 {

@@ -203,7 +203,7 @@ func (r *run) document(programs []*program, c *flow.Change) (answer, error) {
 			return a, nil
 		}
 		if a.result == resultChanged {
-			out.result = resultChanged
+			out.result, out.meta = resultChanged, out.meta || a.meta
 		}
 		out.doc = a.doc
 	}
@@ -216,7 +216,7 @@ func (r *run) call(h *held, c *flow.Change, doc bson.Raw) (a answer, err error) 
 	m := h.machine
 	if m == nil {
 		if m, err = h.program.pool.take(); err != nil {
-			return answer{result: resultError, err: &failure{message: err.Error()}}, nil
+			return answer{result: resultError, err: &failure{message: err.Error()}}, nil //nolint:nilerr // it is the answer
 		}
 	}
 	a, err = m.call(r.ctx, c.NS, c.ID, doc)
@@ -238,7 +238,7 @@ func settle(programs []*program, out answer) answer {
 	if slices.ContainsFunc(programs, func(p *program) bool { return p.entry.Mode == Monstache }) {
 		mode = Monstache
 	}
-	if out.result == resultKept && mode == Native {
+	if !out.meta && mode == Native {
 		return out
 	}
 	meta, doc, err := takeMeta(out.doc, mode)
