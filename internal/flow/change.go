@@ -57,6 +57,8 @@ type Change struct {
 	// a sink that keeps deleted documents keeps, and what is written if the
 	// re-read finds nothing (and MissingIsDelete is false, and deletes are not
 	// carried out by Before).
+	// On OpSkip it is not nil where the document is there, and the index is to stay as
+	// it is.
 	Doc bson.Raw
 	// Version orders all writes of one key (rule S1).
 	Version int64

@@ -277,7 +277,7 @@ func TestFilters(t *testing.T) {
 	f := func(e Entry, n int, want flow.Op) {
 		t.Helper()
 		e.Kind = Filter
-		if got := one(t, e, bson.D{{Key: "_id", Value: 1}, {Key: "n", Value: n}}); got.Op != want || (want == flow.OpDelete) != got.Left {
+		if got := one(t, e, bson.D{{Key: "_id", Value: 1}, {Key: "n", Value: n}}); got.Op != want || (want == flow.OpDelete) != got.Left || (want == flow.OpDelete) != (got.Doc == nil) {
 			t.Errorf("%s, %d: %v, left %v", e.Mode, n, got.Op, got.Left)
 		}
 	}

@@ -130,7 +130,7 @@ func (s *Stage) carryOut(b *flow.Batch, c *flow.Change, a *answer) {
 	case c.Op == flow.OpDelete: // nothing is kept of it
 		c.Doc = nil
 	case a.result == resultSkipped:
-		c.Op, c.Doc = flow.OpSkip, nil
+		c.Op = flow.OpSkip // with its document: it is there
 	default:
 		c.Fault = &flow.Verdict{Outcome: flow.DeadLetter, Reason: reasonScript, Err: &flow.Error{
 			Op: "run a script on a document of", Object: c.NS.String(), Class: flow.Document, Err: a.err,

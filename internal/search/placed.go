@@ -79,7 +79,7 @@ func (p *placedBatch) plan(ctx context.Context) error {
 			j.fate = r.fate(c)
 			j.put = j.fate != fateRemove && c.Doc != nil
 			j.source = j.fate != fateRemove && c.Doc == nil
-		case c.Op == flow.OpSkip && p.isStream() && r.strict():
+		case c.Op == flow.OpSkip && c.Doc == nil && p.isStream() && r.strict():
 			// It is gone, and its delete, which is on its way, knows no more where
 			// it lay before this change.
 		case c.Op == flow.OpSkip:

@@ -130,6 +130,17 @@ func TestS14PreImageNeedsNoSearch(t *testing.T) {
 	e.want("orders-02 a x")
 }
 
+// A change that a script wants nothing done for leaves the document where it is.
+func TestS14SkippedDocumentStays(t *testing.T) {
+	e := newEngine(t)
+	s := e.on(scattered(), Route{})
+	e.write(s, "done", batch(in(t, "a", 5, "01", "x")))
+	skip := in(t, "a", 6, "02", "x")
+	skip.Op = flow.OpSkip
+	e.write(s, "done", batch(skip))
+	e.want("orders-01 a x")
+}
+
 // What the stream tells is not enough while it is doubtful where documents lie:
 // during a copy, after other templates, or where deleted ones stay.
 func TestS14DoubtIsSearched(t *testing.T) {
