@@ -29,7 +29,8 @@ const (
 func (d *doctor) flow(ctx context.Context, cfg *config.Flow) {
 	run := &flowRun{o: Options{Config: d.cfg, Transport: d.o.Transport}, cfg: cfg, log: slog.New(slog.DiscardHandler)}
 	route := run.route()
-	run.templates, _ = templatesOf(cfg) // checked when the configuration was read
+	run.templates, _ = templatesOf(cfg)                // checked when the configuration was read
+	run.scripts, _ = scriptsOf(cfg, nil, run.log, nil) // likewise
 	var collections []mongo.Collection
 	if d.mongo != nil {
 		var found flow.Findings
@@ -140,6 +141,7 @@ func (d *doctor) sample(ctx context.Context, run *flowRun, c mongo.Collection, r
 		d.f.Fail(flow.FindingWarning, check, c.NS.String(), err, "")
 		return nil
 	}
+	raw = d.scripted(ctx, run, c.NS, raw)
 	d.judgePlaces(run.templates, c.NS, raw, r)
 	var docs [][]byte
 	var st transcode.Stats

@@ -124,3 +124,19 @@ func TestScriptsAskMongoDB(t *testing.T) {
 	s.wantLetters(t, a, 3)
 	sure(t, stop())
 }
+
+// TestDoctorTriesScripts: doctor tells on how many documents a script would fail.
+func TestDoctorTriesScripts(t *testing.T) {
+	s := newWatchStage(t)
+	s.put(t, "a", 0, 3, "x")
+	s.script(t, "a.js", "module.exports = function (doc) { return doc.missing.x }")
+	s.write(t, "flows:\n  - {name: one, namespaces: [DB.a], scripts: [{path: DIR/a.js}]}\n")
+	d, err := Doctor(t.Context(), DoctorOptions{Config: s.options(t, 0).Config})
+	sure(t, err)
+	for _, f := range d.Findings {
+		if strings.Contains(f.What, "a script fails on 3 of 3 documents looked at") && strings.Contains(f.Cause, "a.js:1:") {
+			return
+		}
+	}
+	t.Errorf("%+v", d.Findings)
+}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -65,4 +66,44 @@ func (s stages) Apply(ctx context.Context, b flow.Batch) (flow.Batch, error) {
 		}
 	}
 	return b, nil
+}
+
+// scripted are some documents as scripts leave them; it tells how many they fail on.
+// Scripts that ask MongoDB are not tried.
+func (d *doctor) scripted(ctx context.Context, run *flowRun, ns flow.Namespace, docs []bson.Raw) []bson.Raw {
+	const check = "search.documents"
+	if run.scripts == nil || run.scripts.Asks() {
+		return docs
+	}
+	b := flow.Batch{Changes: make([]flow.Change, len(docs))}
+	for i, doc := range docs {
+		b.Changes[i] = flow.Change{Op: flow.OpWrite, NS: ns, ID: doc.Lookup("_id"), Doc: doc}
+	}
+	b, err := run.scripts.Apply(ctx, b)
+	if err != nil {
+		d.f.Fail(flow.FindingWarning, check, ns.String(), err, "")
+		return docs
+	}
+	var out []bson.Raw
+	var first error
+	bad := 0
+	for i := range b.Changes {
+		switch c := &b.Changes[i]; {
+		case c.Fault != nil:
+			if bad++; first == nil {
+				first = c.Fault.Err
+			}
+		case c.Op == flow.OpWrite:
+			out = append(out, c.Doc)
+		}
+	}
+	if bad > 0 {
+		var e *flow.Error
+		if errors.As(first, &e) {
+			first = e.Err
+		}
+		d.f.Add(flow.FindingWarning, check, ns.String(), fmt.Sprintf("%s: a script fails on %d of %d documents looked at", ns, bad, len(docs)),
+			first.Error(), "they will lie in the dead letters; mend the script, and try it by sluice script test")
+	}
+	return out
 }

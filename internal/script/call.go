@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 
 	"github.com/dop251/goja"
@@ -31,7 +32,7 @@ func (m *machine) call(ctx context.Context, ns flow.Namespace, id bson.RawValue,
 		m.ns, m.nsText = ns, m.rt.ToValue(ns.String())
 	}
 	m.ctx, m.down = ctx, nil
-	m.begin()
+	m.begin(m.timeout)
 	defer m.end()
 	var out answer
 	err := m.try(func() error {
@@ -77,6 +78,9 @@ func (m *machine) mapped(v goja.Value, shown *goja.Object, own *object, id bson.
 	o, isObject := v.(*goja.Object)
 	switch {
 	case !v.ToBoolean():
+		if goja.IsUndefined(v) && m.opts.Logger != nil && m.silent.CompareAndSwap(false, true) {
+			m.opts.Logger.Warn("a script returned nothing, so the document does not belong into the index; is a return missing?", slog.String("script", m.entry.Name))
+		}
 		return answer{result: resultLeft}, nil
 	case isObject && o == shown && !own.changed():
 		return answer{result: resultKept, doc: own.raw}, nil

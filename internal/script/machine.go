@@ -21,6 +21,9 @@ const (
 	nextLook  = 5 * time.Millisecond
 )
 
+// loadTimeout is how long a script may at least take when it is read.
+const loadTimeout = 2 * time.Second
+
 // machine is one runtime with one script in it. One goroutine uses it at a time.
 type machine struct {
 	*program
@@ -63,7 +66,7 @@ func (p *program) newMachine() (*machine, error) {
 	}
 	m.clock = time.AfterFunc(time.Hour, m.look)
 	m.clock.Stop()
-	m.begin()
+	m.begin(max(m.timeout, loadTimeout))
 	defer m.end()
 	var exports goja.Value
 	err := m.try(func() error {
@@ -114,14 +117,14 @@ func (m *machine) furnish() error {
 	return m.capNatives()
 }
 
-// begin starts the clock of a call.
-func (m *machine) begin() {
+// begin starts the clock of a call that may take so long.
+func (m *machine) begin(timeout time.Duration) {
 	m.built, m.added, m.nested, m.capped = 0, 0, 0, false
 	m.late.Store(false)
 	m.mu.Lock()
-	m.running, m.deadline, m.live = true, time.Now().Add(m.timeout), 0
+	m.running, m.deadline, m.live = true, time.Now().Add(timeout), 0
 	m.mu.Unlock()
-	m.clock.Reset(min(firstLook, m.timeout))
+	m.clock.Reset(min(firstLook, timeout))
 }
 
 // end stops it.

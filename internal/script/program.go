@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/dop251/goja"
@@ -21,6 +22,8 @@ type program struct {
 	timeout  time.Duration
 	opts     *settings
 	pool     pool
+	// silent is set when a map returned nothing, which is told once.
+	silent atomic.Bool
 }
 
 // compile reads a script. An error tells its line.

@@ -35,11 +35,11 @@ func stage(t testing.TB, o Options) *Stage {
 
 // entry is a script of orders.
 func entry(code string) Entry {
-	return Entry{Name: "a.js", Code: code, Kind: Map, Mode: Native}
+	return Entry{Name: "a.js", Code: code, Kind: Map, Mode: Native, Timeout: MaxTimeout}
 }
 
 func monstache(code string) Entry {
-	return Entry{Name: "a.js", Code: code, Kind: Map, Mode: Monstache}
+	return Entry{Name: "a.js", Code: code, Kind: Map, Mode: Monstache, Timeout: MaxTimeout}
 }
 
 func write(t testing.TB, doc any) flow.Change {
@@ -385,7 +385,9 @@ func TestDeleteWithADocument(t *testing.T) {
 func TestScriptsThatCanNotBeRead(t *testing.T) {
 	f := func(code, want string) {
 		t.Helper()
-		_, err := Compile(Options{Entries: []Entry{entry(code)}})
+		e := entry(code)
+		e.Timeout = 0
+		_, err := Compile(Options{Entries: []Entry{e}})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", code, err, want)
 		}
@@ -404,7 +406,7 @@ func TestCut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := entry(fn("if (doc.bad) {" + body + "} return doc;"))
-			e.Timeout = 300 * time.Millisecond
+			e.Timeout = 500 * time.Millisecond
 			s := stage(t, Options{Entries: []Entry{e}})
 			bad := bson.D{{Key: "_id", Value: 1}, {Key: "bad", Value: true}, {Key: "list", Value: bson.A{1}}}
 			good := bson.D{{Key: "_id", Value: 2}}
@@ -515,6 +517,18 @@ func TestState(t *testing.T) {
 	b, _ := p.pool.take()
 	if a == b {
 		t.Error("two calls at one time have one runtime")
+	}
+}
+
+// That a script returned nothing is told once: Monstache's users know it too well.
+func TestMissingReturnIsTold(t *testing.T) {
+	var b strings.Builder
+	s := stage(t, Options{Logger: slog.New(slog.NewTextHandler(&b, nil)), Entries: []Entry{entry(fn("doc.x = 1"))}})
+	for range 3 {
+		apply(t, s, write(t, bson.D{{Key: "_id", Value: 1}}))
+	}
+	if got := b.String(); strings.Count(got, "is a return missing?") != 1 || !strings.Contains(got, "script=a.js") {
+		t.Error(got)
 	}
 }
 

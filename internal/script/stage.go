@@ -62,6 +62,13 @@ func Compile(o Options) (*Stage, error) {
 	return s, nil
 }
 
+// Asks tells by their text whether scripts may ask MongoDB.
+func (s *Stage) Asks() bool {
+	return slices.ContainsFunc(s.programs, func(p *program) bool {
+		return slices.ContainsFunc([]string{"findId", "findOne", "find(", "pipe("}, func(word string) bool { return strings.Contains(p.entry.Code, word) })
+	})
+}
+
 // of returns the scripts of a namespace in the order in which they run: filters before
 // maps, those of all namespaces before its own.
 func (s *Stage) of(ns flow.Namespace) []*program {
