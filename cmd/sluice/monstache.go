@@ -80,7 +80,10 @@ func translated(s *monstache.Settings) (*monstache.Translation, *config.Config, 
 	if err == nil {
 		err = app.Check(cfg)
 	}
-	return t, cfg, err
+	if err != nil {
+		return nil, nil, &monstache.Error{Code: exitFailed, Message: t.NameScripts(err.Error())}
+	}
+	return t, cfg, nil
 }
 
 // blamed tells faults of the translated text by the keys that they are from.

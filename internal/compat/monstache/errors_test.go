@@ -75,3 +75,20 @@ func TestMistakesInTemplates(t *testing.T) {
 		}
 	}
 }
+
+// TestScriptsAreNamed: a message that counts scripts names the table.
+func TestScriptsAreNamed(t *testing.T) {
+	s := layered(t, "[[script]]\nnamespace = \"a.b\"\nscript = \"x\"\n[[filter]]\nscript = \"y\"\n", nil)
+	tr, err := s.Translate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for in, want := range map[string]string{
+		"read scripts[0]:1:5: bad": "read " + s.File + ":5:1: [[filter]]:1:5: bad",
+		"scripts[1]: bad":          s.File + ":2:1: [[script]]: bad",
+	} {
+		if got := tr.NameScripts(in); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

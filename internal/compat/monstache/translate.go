@@ -20,8 +20,17 @@ type Translation struct {
 	// Logins says that a login stands in the text in clear, as in the file it is from.
 	Logins bool
 
-	keys [][]string
-	from func(key string) string
+	keys    [][]string
+	from    func(key string) string
+	scripts []string
+}
+
+// NameScripts puts the tables of the old file in a message where it counts scripts.
+func (t *Translation) NameScripts(message string) string {
+	for i, name := range t.scripts {
+		message = strings.ReplaceAll(message, fmt.Sprintf("scripts[%d]", i), name)
+	}
+	return message
 }
 
 // Translate writes the configuration as a sluice.yaml. What can't be carried out is

@@ -167,6 +167,7 @@ func (w *translator) scripts() {
 	for _, one := range [][2]string{{"filter", "filter"}, {"script", "map"}, {"pipeline", "pipeline"}} {
 		table, kind := one[0], one[1]
 		for _, row := range w.rows(table) {
+			w.out.scripts = append(w.out.scripts, anyPlace(row)+"[["+table+"]]")
 			if ns := row[table+".namespace"]; ns.Text != "" {
 				t.item(4, "namespace", quote(ns.Text), table+".namespace")
 				t.put(4, "kind", kind)
