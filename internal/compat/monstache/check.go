@@ -102,7 +102,7 @@ func (s *Settings) checkAWS() []string {
 // checkScripts looks at the tables of scripts, as far as that needs no engine.
 func (s *Settings) checkScripts() []string {
 	var out []string
-	for _, table := range []string{"script", "filter", "pipeline"} {
+	for _, table := range []string{"script", "filter"} {
 		seen := map[string]bool{}
 		for _, row := range s.tables[table] {
 			ns, code, path := row[table+".namespace"].Text, row[table+".script"], row[table+".path"]
@@ -116,7 +116,7 @@ func (s *Settings) checkScripts() []string {
 			case code.Text == "" && path.Text == "":
 				out = append(out, at+name+" has neither script nor path")
 			}
-			if seen[ns] && table != "pipeline" { // of pipelines the last counts
+			if seen[ns] {
 				out = append(out, at+name+" is there twice: make one of them")
 			}
 			seen[ns] = true
@@ -182,19 +182,20 @@ func (s *Settings) checkNamespaces() []string {
 // checkLater names what is in use and not yet carried out.
 func (s *Settings) checkLater() error {
 	var lines []string
-	told := false
+	told := map[string]bool{}
 	for _, k := range Keys() {
 		if k.State != Later && k.Name != "mapping.pipeline" || !s.uses(k) {
 			continue
 		}
-		if table := k.tableOf(); table == "relate" {
-			if told {
+		if table := k.tableOf(); table == "relate" || table == "pipeline" {
+			if told[table] {
 				continue
 			}
-			told = true
+			told[table] = true
 		}
 		lines = append(lines, fmt.Sprintf("  %s: %s", s.from(k.Name), k.Does))
 	}
+	lines = append(lines, s.metadata()...)
 	if len(lines) == 0 {
 		return nil
 	}

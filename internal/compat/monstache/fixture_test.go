@@ -158,7 +158,7 @@ func pending() []string {
 	return []string{
 		`unknown field "profile"`, `unknown field "takeover"`, `unknown field "stream"`, `unknown field "write"`, `unknown field "scripts"`,
 		`unknown field "files"`, `unknown field "logs"`, `unknown field "stats"`, `http: unknown field "monstache"`, `search: unknown field "trace"`,
-		`search: unknown field "startup_timeout"`, `snapshot: unknown field "include"`, `snapshot: unknown field "exclude"`, `snapshot: unknown field "repeat"`, `render.non_finite: wants null or string`, `kind: wants map or filter`,
+		`search: unknown field "startup_timeout"`, `snapshot: unknown field "include"`, `snapshot: unknown field "exclude"`, `snapshot: unknown field "repeat"`, `render.non_finite: wants null or string`,
 	}
 }
 

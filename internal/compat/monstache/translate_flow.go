@@ -164,7 +164,7 @@ func (w *translator) indexes() {
 func (w *translator) scripts() {
 	t := w.t
 	t.section(2, "scripts")
-	for _, one := range [][2]string{{"filter", "filter"}, {"script", "map"}, {"pipeline", "pipeline"}} {
+	for _, one := range [][2]string{{"filter", "filter"}, {"script", "map"}} {
 		table, kind := one[0], one[1]
 		for _, row := range w.rows(table) {
 			w.out.scripts = append(w.out.scripts, anyPlace(row)+"[["+table+"]]")
@@ -195,21 +195,11 @@ func (w *translator) reads(ns string) bool {
 	})
 }
 
-// rows are the tables of a kind, the one for all namespaces first. Of pipelines
-// one for all hides the others, and the last of a namespace counts, as in Monstache.
+// rows are the tables of a kind, the one for all namespaces first.
 func (w *translator) rows(table string) []values {
 	var global, own []values
 	for _, row := range w.s.tables[table] {
-		ns := row[table+".namespace"].Text
-		same := func(r values) bool { return r[table+".namespace"].Text == ns }
-		if i := slices.IndexFunc(own, same); i >= 0 || ns == "" && len(global) > 0 {
-			w.warn("%s[[pipeline]] of %q counts, and one before it does not, as in Monstache", anyPlace(row), ns)
-			own = slices.DeleteFunc(own, same)
-			if ns == "" {
-				global = nil
-			}
-		}
-		switch {
+		switch ns := row[table+".namespace"].Text; {
 		case ns == "":
 			global = append(global, row)
 		case !w.reads(ns):
@@ -217,10 +207,6 @@ func (w *translator) rows(table string) []values {
 		default:
 			own = append(own, row)
 		}
-	}
-	if table == "pipeline" && len(global) > 0 && len(own) > 0 {
-		w.warn("%s[[pipeline]] without namespace hides those with one, as in Monstache", anyPlace(global[0]))
-		own = nil
 	}
 	return append(global, own...)
 }
