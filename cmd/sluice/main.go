@@ -87,7 +87,7 @@ func run(ctx context.Context, args []string, io stdio) int {
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	err = k.Run(&c, io)
-	if err != nil && !errors.Is(err, errQuiet) && !errors.Is(err, errDiffers) {
+	if err != nil && !errors.Is(err, errQuiet) && !errors.Is(err, errDiffers) && !errors.Is(err, errTold) {
 		say(io.err, "sluice: "+strings.TrimSpace(err.Error()))
 	}
 	return exitCode(err)

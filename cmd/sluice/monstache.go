@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"sluice/internal/app"
@@ -53,9 +55,19 @@ func (m *monstacheCmd) Run(ctx context.Context, c *cli, out stdio) error {
 	if err != nil {
 		return err
 	}
-	warnAll(out, t)
-	err = runApp(ctx, c, out, app.Options{Config: cfg, Once: t.Once}, 0, false)
-	if errors.Is(err, errCut) || exitCode(err) == exitUsage {
+	var told atomic.Int64
+	err = runHooked(ctx, c, out, app.Options{Config: cfg, Once: t.Once}, 0, false, hooks{
+		wrap: func(h slog.Handler) slog.Handler { return errorCount{h, &told} },
+		begin: func(l *slog.Logger) {
+			for _, w := range t.Warnings {
+				l.Warn(w)
+			}
+		},
+	})
+	switch {
+	case err == nil && told.Load() > 0:
+		return errTold
+	case errors.Is(err, errCut) || exitCode(err) == exitUsage:
 		return ended{err}
 	}
 	return err
@@ -96,13 +108,6 @@ func blamed(t *monstache.Translation, bad config.Errors) error {
 		}
 	}
 	return &monstache.Error{Code: exitFailed, Message: strings.Join(lines, "\n")}
-}
-
-// warnAll writes what the user should know.
-func warnAll(out stdio, t *monstache.Translation) {
-	for _, w := range t.Warnings {
-		say(out.err, "WARN "+time.Now().Format("2006/01/02 15:04:05")+" "+w)
-	}
 }
 
 // ended is an end that Monstache tells by exit code 1.

@@ -50,6 +50,11 @@ func (r *runCmd) Run(ctx context.Context, c *cli, out stdio) error {
 // runApp runs the configuration until it ends or a signal comes, after which it
 // has drainLimit (0: any time) for what was read.
 func runApp(ctx context.Context, c *cli, out stdio, o app.Options, drainLimit time.Duration, asJSON bool) error {
+	return runHooked(ctx, c, out, o, drainLimit, asJSON, hooks{})
+}
+
+// runHooked is runApp with something added to its log.
+func runHooked(ctx context.Context, c *cli, out stdio, o app.Options, drainLimit time.Duration, asJSON bool, h hooks) error {
 	lo := app.LogOptions{Format: c.LogFormat, Level: c.LogLevel, Terminal: isTerminal(out.err)}
 	w := out.err
 	if lo.Terminal && !app.MonstacheLines(o.Config.Logs, lo) {
@@ -61,7 +66,7 @@ func runApp(ctx context.Context, c *cli, out stdio, o app.Options, drainLimit ti
 		return err
 	}
 	defer func() { _ = closeLogs() }() // what was written is written
-	o.Logger = logger
+	o.Logger = h.apply(logger)
 	ctx, drain, cut, stop := signalsWithin(ctx, drainLimit)
 	defer stop()
 	a := app.New(o)

@@ -156,9 +156,8 @@ func waits(message string) bool {
 // pending are the messages about what the loader does not know yet.
 func pending() []string {
 	return []string{
-		`unknown field "profile"`, `unknown field "takeover"`, `unknown field "stream"`, `unknown field "write"`, `unknown field "scripts"`,
-		`unknown field "files"`, `unknown field "logs"`, `unknown field "stats"`, `http: unknown field "monstache"`, `search: unknown field "trace"`,
-		`search: unknown field "startup_timeout"`, `snapshot: unknown field "include"`, `snapshot: unknown field "exclude"`, `snapshot: unknown field "repeat"`, `render.non_finite: wants null or string`,
+		`unknown field "takeover"`, `unknown field "stream"`, `unknown field "scripts"`, `unknown field "files"`,
+		`snapshot: unknown field "include"`, `snapshot: unknown field "exclude"`, `snapshot: unknown field "repeat"`,
 	}
 }
 
