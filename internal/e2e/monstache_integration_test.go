@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -369,5 +370,41 @@ module.exports = function(doc) {
 	o.wantNoIndex(t, "collection")
 	if n, err := root.Database("monstache").Collection("sluice.checkpoints").CountDocuments(t.Context(), bson.D{{Key: "_id", Value: "default"}}); err != nil || n != 1 {
 		t.Errorf("%d positions in Monstache's database, %v", n, err)
+	}
+}
+
+// TestMonstacheOnce runs without any file, by the name of Monstache: variables and
+// flags say what to copy, and it ends when that is done.
+func TestMonstacheOnce(t *testing.T) {
+	b := newBed(t)
+	for _, name := range []string{"a", "b", "fs.chunks"} {
+		if _, err := b.db.Collection(name).InsertOne(t.Context(), bson.D{{Key: "_id", Value: 1}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "monstache")
+	if err := os.Symlink(bin, link); err != nil {
+		t.Fatal(err)
+	}
+	secret := filepath.Join(t.TempDir(), "url")
+	if err := os.WriteFile(secret, []byte(b.uri+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, link, "--direct-read-namespace=", "-exit-after-direct-reads", "-direct-read-dynamic-include-regex", `^`+b.db.Name()+`\.`)
+	cmd.Env = append(os.Environ(), "MONSTACHE_MONGO_URL__FILE="+secret, "MONSTACHE_ES_URLS="+b.search, "MONSTACHE_DIRECT_READ_NS_DYNAMIC_EXCLUDE_REGEX=b$")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	o := &old{db: b.db, search: b.search}
+	for coll, want := range map[string]bool{"a": true, "b": false, "fs.chunks": false} {
+		if _, found, err := o.doc(b.index(coll), "1"); err != nil || found != want {
+			t.Errorf("%s: found %v, want %v, %v", coll, found, want, err)
+		}
 	}
 }
