@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -49,4 +50,28 @@ func TestCalledMonstache(t *testing.T) {
 			t.Errorf("%s: %q", program, got)
 		}
 	}
+}
+
+// TestConvert: what is printed is a configuration, and what has no equal stands
+// beside it.
+func TestConvert(t *testing.T) {
+	oldFile(t, "mongo-url = \"mongodb://u:p@db/\"\nresume = {{.RESUME}}\nmongo-pem-file = \"x\"\nexit-after-direct-reads = true\ndirect-read-namespaces = [\"a.b\"]\n")
+	t.Setenv("RESUME", "true")
+	code, out, errOut := sluice(t, "config", "convert", "--from", "monstache", "--tpl", "monstache.toml", "--", "-stats")
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, errOut)
+	}
+	wantAll(t, errOut, "monstache.toml:3:1: mongo-pem-file: ", "sluice run --once", "logins in clear")
+	if err := os.WriteFile("sluice.yaml", []byte(out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errOut := sluice(t, "config", "validate", "-c", filepath.Join(".", "sluice.yaml")); code != 0 {
+		t.Errorf("exit code %d: %s\n%s", code, errOut, out)
+	}
+	wantAll(t, out, "uri: \"mongodb://u:p@db/\"  # mongo-url", "log: true  # stats")
+	code, _, errOut = sluice(t, "config", "convert", "--from", "monstache", "monstache.toml")
+	if code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	wantAll(t, errOut, "monstache.toml:2:", "start with -tpl if it is a template")
 }

@@ -154,12 +154,7 @@ func waits(message string) bool {
 }
 
 // pending are the messages about what the loader does not know yet.
-func pending() []string {
-	return []string{
-		`unknown field "takeover"`, `unknown field "stream"`, `unknown field "scripts"`, `unknown field "files"`,
-		`snapshot: unknown field "include"`, `snapshot: unknown field "exclude"`, `snapshot: unknown field "repeat"`,
-	}
-}
+func pending() []string { return []string{`unknown field "scripts"`, `unknown field "files"`} }
 
 // TestKeys: each key of the file becomes what its fixture says.
 func TestKeys(t *testing.T) {

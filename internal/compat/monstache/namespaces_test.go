@@ -1,20 +1,16 @@
 package monstache
 
 import (
-	"regexp"
 	"strings"
 	"testing"
+
+	"sluice/internal/config"
 )
 
-// fits is how the source reads a pattern.
+// fits is how the loader reads a pattern.
 func fits(pattern, ns string) bool {
-	if plain(pattern) {
-		return pattern == ns
-	}
-	if db, all := strings.CutSuffix(pattern, ".*"); all {
-		return strings.HasPrefix(ns, db+".")
-	}
-	return regexp.MustCompile(strings.Trim(pattern, "/")).MatchString(ns)
+	f := config.Flow{Namespaces: []string{pattern}}
+	return f.Follows(ns)
 }
 
 // TestNamespaces: what is copied and followed is what Monstache would copy and
