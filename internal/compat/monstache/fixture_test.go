@@ -154,7 +154,7 @@ func waits(message string) bool {
 }
 
 // pending are the messages about what the loader does not know yet.
-func pending() []string { return []string{`unknown field "scripts"`, `unknown field "files"`} }
+func pending() []string { return []string{`unknown field "scripts"`} }
 
 // TestKeys: each key of the file becomes what its fixture says.
 func TestKeys(t *testing.T) {
