@@ -21,7 +21,7 @@ func mongoKeys() []Key {
 		},
 		{
 			Name: "config-database-name", Kind: Text, Default: "monstache", Flag: "config-database-name", State: Done,
-			Does: "The database of Monstache's positions: they are read from there, and it is never indexed.",
+			Does: "The database of Monstache's positions: they are read from there, sluice keeps its own beside them (`mongodb.own_database`) when `resume` or `direct-read-stateful` is on, and it is never indexed.",
 		},
 		{
 			Name: "change-stream-namespaces", Kind: List, Flag: "change-stream-namespace", Env: "CHANGE_STREAM_NS", State: Done,
@@ -81,7 +81,7 @@ func positionKeys() []Key {
 	return []Key{
 		{
 			Name: "resume", Kind: Boolean, Flag: "resume", State: Differs,
-			Does: "With it the position that Monstache saved is read at the first start (`takeover`); later starts go on at sluice's own, which is in MongoDB, and never ahead of what is in the index. Without it sluice goes on at its own position as well, so that changes made meanwhile are not lost.",
+			Does: "With it the position that Monstache saved is read at the first start (`takeover`); later starts go on at sluice's own, which is in the same database, and never ahead of what is in the index. Without it sluice goes on at its own position as well, so that changes made meanwhile are not lost.",
 		},
 		{
 			Name: "resume-name", Kind: Text, Default: "default", Flag: "resume-name", State: Done,
