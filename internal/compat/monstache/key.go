@@ -55,7 +55,7 @@ func (s State) String() string {
 	case Differs:
 		return "carried out, with a difference"
 	case Idle:
-		return "no effect, in Monstache neither"
+		return "no effect, nor in Monstache"
 	case Later:
 		return "not yet carried out: the start stops"
 	case Warned:
