@@ -31,18 +31,24 @@ type archiveFlags struct {
 	Rule []string `sep:"none" help:"Only this rule. May be repeated." placeholder:"NAME"`
 }
 
-// load reads the configuration and makes what the verbs of app take. The second
-// result ends logging on the terminal.
+// load reads the configuration and makes what the verbs of app take. There must be
+// rules.
 func (f *archiveFlags) load(c *cli, out stdio) (app.ArchiveOptions, error) {
+	o, err := f.loadAny(c, out)
+	if err == nil && len(o.Config.Archive) == 0 {
+		return app.ArchiveOptions{}, &flow.Error{
+			Op: "read", Object: o.Config.File, Class: flow.Config, Err: errors.New("it has no rules to archive"),
+			Hint: "add a section archive; docs/configuration.md tells its fields",
+		}
+	}
+	return o, err
+}
+
+// loadAny is load for verbs that do without rules.
+func (f *archiveFlags) loadAny(c *cli, out stdio) (app.ArchiveOptions, error) {
 	cfg, err := config.Load(f.Config, config.Overrides{})
 	if err != nil {
 		return app.ArchiveOptions{}, err
-	}
-	if len(cfg.Archive) == 0 {
-		return app.ArchiveOptions{}, &flow.Error{
-			Op: "read", Object: cfg.File, Class: flow.Config, Err: errors.New("it has no rules to archive"),
-			Hint: "add a section archive; docs/configuration.md tells its fields",
-		}
 	}
 	o := app.ArchiveOptions{Config: cfg, Rules: f.Rule}
 	terminal := isTerminal(out.err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"sluice/internal/app"
@@ -17,11 +18,15 @@ type archiveLsCmd struct {
 	jsonFlag
 	Namespace string `help:"Only of this collection." placeholder:"DB.COLL"`
 	Packs     bool   `help:"List the packs of each run as well."`
-	Limit     int    `default:"50" help:"The newest runs, at most; 0 for all." placeholder:"N"`
+	Limit     int    `default:"50" help:"The newest runs (of go-chive: objects), at most; 0 for all." placeholder:"N"`
+	foreignFlags
 }
 
 // Run lists runs and packs.
 func (l *archiveLsCmd) Run(ctx context.Context, c *cli, out stdio) error {
+	if l.FromGochive != "" {
+		return l.foreign(ctx, c, out)
+	}
 	o, err := l.load(c, out)
 	if err != nil {
 		return err
@@ -56,12 +61,16 @@ type archiveVerifyCmd struct {
 	archiveFlags
 	jsonFlag
 	Namespace string `help:"Only of this collection." placeholder:"DB.COLL"`
-	Pack      string `help:"Only this pack." placeholder:"PACK"`
-	Deep      bool   `help:"Read every pack back whole, decode it and hash every document."`
+	Pack      string `help:"Only this pack (of go-chive: object)." placeholder:"PACK"`
+	Deep      bool   `help:"Read every pack back whole, decode it and hash every document. Of go-chive it is always so."`
+	foreignFlags
 }
 
 // Run checks every pack.
 func (v *archiveVerifyCmd) Run(ctx context.Context, c *cli, out stdio) error {
+	if v.FromGochive != "" {
+		return v.foreign(ctx, c, out)
+	}
 	o, err := v.load(c, out)
 	if err != nil {
 		return err
@@ -101,21 +110,19 @@ type archiveFindCmd struct {
 	Versions bool `help:"Every version of a document, not only the newest."`
 	Thaw     bool `help:"Ask for packs in a cold storage class to be made readable; come back when they are."`
 	Limit    int  `help:"So many documents, at most." placeholder:"N"`
+	foreignFlags
+	skipFlag
 }
 
 // Run prints documents of the archive.
 func (f *archiveFindCmd) Run(ctx context.Context, c *cli, out stdio) error {
-	o, err := f.load(c, out)
-	if err != nil {
-		return err
-	}
-	chosen, err := f.choose()
+	o, source, err := f.source(c, out)
 	if err != nil {
 		return err
 	}
 	w := bufio.NewWriter(out.out)
 	n := 0
-	for doc, err := range app.ArchiveFind(ctx, o, app.ArchiveFindOptions{ArchiveWhich: chosen, Versions: f.Versions, Thaw: f.Thaw, Limit: f.Limit}) {
+	for doc, err := range source(ctx) {
 		if err != nil {
 			return errors.Join(w.Flush(), err)
 		}
@@ -135,15 +142,37 @@ func (f *archiveFindCmd) Run(ctx context.Context, c *cli, out stdio) error {
 	return nil
 }
 
+// source is what documents are found in.
+func (f *archiveFindCmd) source(c *cli, out stdio) (app.ArchiveOptions, func(context.Context) iter.Seq2[app.ArchiveFound, error], error) {
+	chosen, err := f.choose()
+	if err != nil {
+		return app.ArchiveOptions{}, nil, err
+	}
+	find := app.ArchiveFindOptions{ArchiveWhich: chosen, Versions: f.Versions, Thaw: f.Thaw, Limit: f.Limit}
+	if f.FromGochive != "" {
+		o, place, err := f.foreign(c, out)
+		return o, func(ctx context.Context) iter.Seq2[app.ArchiveFound, error] { return app.ForeignFind(ctx, o, place, find) }, err
+	}
+	if err := f.needsForeign(f.SkipDamaged); err != nil {
+		return app.ArchiveOptions{}, nil, err
+	}
+	o, err := f.load(c, out)
+	return o, func(ctx context.Context) iter.Seq2[app.ArchiveFound, error] { return app.ArchiveFind(ctx, o, find) }, err
+}
+
 type archiveCatCmd struct {
 	archiveFlags
-	Pack string `arg:"" help:"The id of the pack."`
+	Pack string `arg:"" help:"The id of the pack (of go-chive: the object)."`
+	foreignFlags
 }
 
 // Run writes a pack as BSON.
 func (p *archiveCatCmd) Run(ctx context.Context, c *cli, out stdio) error {
 	if isTerminal(out.out) {
 		return &flow.Error{Op: "write", Object: p.Pack, Class: flow.Config, Err: errors.New("BSON is nothing for a terminal"), Hint: "sluice archive cat PACK | bsondump"}
+	}
+	if p.FromGochive != "" {
+		return p.foreign(ctx, c, out)
 	}
 	o, err := p.load(c, out)
 	if err != nil {

@@ -20,10 +20,18 @@ type restoreCmd struct {
 	Thaw        bool     `help:"Ask for packs in a cold storage class to be made readable; come back when they are."`
 	Limit       int      `help:"So many documents, at most." placeholder:"N"`
 	Rate        float64  `help:"Documents per second, at most; 0 is as fast as it goes." placeholder:"N"`
+	foreignFlags
+	skipFlag
 }
 
 // Run brings documents back.
 func (r *restoreCmd) Run(ctx context.Context, c *cli, out stdio) error {
+	if r.FromGochive != "" {
+		return r.foreign(ctx, c, out)
+	}
+	if err := r.needsForeign(r.SkipDamaged); err != nil {
+		return err
+	}
 	if !r.All && !r.any() && len(r.Rule) == 0 {
 		return &flow.Error{
 			Op: "restore", Class: flow.Config, Err: errors.New("nothing is chosen"),

@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"internal/mongo/monstachedb": {"internal/flow", "internal/mongo"},
 	"internal/mongo/statedb":     {"internal/flow", "internal/checkpoint", "internal/deadletter", "internal/mongo"},
 	"internal/archive/catalogue": {"internal/flow", "internal/cold", "internal/objstore", "internal/pack", "internal/mql"},
+	"internal/archive/foreign":   {"internal/flow", "internal/mql", "internal/objstore"},
 	"internal/archive/restore":   {"internal/flow", "internal/cold", "internal/archive/catalogue", "internal/pack", "internal/mql"},
 
 	// Contract suites and shapes of documents: for tests and benchmarks only.
