@@ -151,7 +151,9 @@ func (f *archiveFindCmd) source(c *cli, out stdio) (app.ArchiveOptions, func(con
 	find := app.ArchiveFindOptions{ArchiveWhich: chosen, Versions: f.Versions, Thaw: f.Thaw, Limit: f.Limit}
 	if f.FromGochive != "" {
 		o, place, err := f.foreign(c, out)
-		return o, func(ctx context.Context) iter.Seq2[app.ArchiveFound, error] { return app.ForeignFind(ctx, o, place, find) }, err
+		return o, func(ctx context.Context) iter.Seq2[app.ArchiveFound, error] {
+			return app.ForeignFind(ctx, o, place, find)
+		}, err
 	}
 	if err := f.needsForeign(f.SkipDamaged); err != nil {
 		return app.ArchiveOptions{}, nil, err

@@ -98,6 +98,23 @@ func TestLargeBatch(t *testing.T) {
 	}
 }
 
+// MongoDB puts _id first, so what comes back would else differ from what was sent.
+func TestIDFirst(t *testing.T) {
+	for range 20 {
+		s := newStore(t)
+		put(t, s, object("orders", 1), packed(t, batchOf(t, 1, everyType())))
+		if err := Cat(context.Background(), s, list(t, s, Which{})[0], func(d Document) error {
+			elements, err := d.Doc.Elements()
+			if err != nil || elements[0].Key() != "_id" || !elements[0].Value().Equal(d.ID) || !Same(d.Doc, marshal(t, everyType())) {
+				t.Errorf("%s, %v", d.Doc, err)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestSame(t *testing.T) {
 	a := everyType()
 	b := bson.D{}

@@ -35,6 +35,7 @@ type Which struct {
 // List returns the objects, the oldest first, and how many others were left out
 // since their names are not those that go-chive gives.
 func List(ctx context.Context, store objstore.Reader, w Which) (all []Object, others int, err error) {
+	all = []Object{}
 	for info, err := range store.List(ctx, w.Key) {
 		if err != nil {
 			return nil, 0, err

@@ -17,7 +17,8 @@ import (
 	"sluice/internal/objstore"
 )
 
-// Document is one that an object holds. Its Doc is the reader's to keep.
+// Document is one that an object holds, with _id first, as MongoDB keeps it. Its
+// Doc is the reader's to keep.
 type Document struct {
 	Doc bson.Raw
 	ID  bson.RawValue
@@ -153,6 +154,7 @@ func (w *walk) batch(tr io.Reader, h *tar.Header) error {
 		if d.ID, err = d.Doc.LookupErr("_id"); err != nil {
 			return &misfit{at: at, reason: "a document has no _id"}
 		}
+		d.Doc, d.ID = idFirst(d.Doc, d.ID)
 		if err = w.visit(d); err != nil {
 			w.visited = err
 		}

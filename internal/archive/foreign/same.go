@@ -19,6 +19,29 @@ func Same(a, b bson.Raw) bool {
 // contents is a hash that is equal for documents that are the Same.
 func contents(doc bson.Raw) [sha256.Size]byte { return sha256.Sum256(unordered(nil, doc)) }
 
+// idFirst moves _id to the front, where MongoDB puts it anyway: the order of the
+// others stays as go-chive left it. id is a view into doc.
+func idFirst(doc bson.Raw, id bson.RawValue) (bson.Raw, bson.RawValue) {
+	const prefix = 4 // the length
+	first := prefix
+	all, err := doc.Elements()
+	if err != nil || all[0].Key() == "_id" {
+		return doc, id
+	}
+	out := append(make(bson.Raw, 0, len(doc)), doc[:prefix]...)
+	for _, e := range all {
+		if e.Key() == "_id" {
+			out = append(out, e...)
+			break
+		}
+		first += len(e)
+	}
+	n := len(out) - prefix
+	out = append(out, doc[prefix:first]...)
+	out = append(out, doc[first+n:]...)
+	return out, out.Lookup("_id")
+}
+
 // unordered appends a document with its fields sorted.
 func unordered(dst []byte, doc bson.Raw) []byte {
 	fields := elements(doc)
