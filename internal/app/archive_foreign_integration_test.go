@@ -8,6 +8,7 @@ import (
 	"compress/gzip"
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -211,5 +212,59 @@ func TestGoChiveDamaged(t *testing.T) {
 	end()
 	if _, err := ForeignRestore(ctx, s.o, place, to); err == nil {
 		t.Error("a restore that was ended has no error")
+	}
+}
+
+// TestGoChiveEveryType: a value of every type, and a batch larger than a document,
+// come back; of two collections in one place, one is named.
+func TestGoChiveEveryType(t *testing.T) {
+	s, url := newForeignStage(t)
+	id := bson.NewObjectID()
+	raw, err := bson.Marshal(bson.D{
+		{Key: "_id", Value: id},
+		{Key: "nan", Value: math.NaN()},
+		{Key: "document", Value: bson.D{{Key: "z", Value: 1}, {Key: "_id", Value: bson.D{{Key: "y", Value: int64(2)}}}}},
+		{Key: "array", Value: bson.A{1, "two", bson.D{{Key: "q", Value: 1.0}}, bson.A{}}},
+		{Key: "binary", Value: bson.Binary{Subtype: 4, Data: make([]byte, 16)}},
+		{Key: "undefined", Value: bson.Undefined{}},
+		{Key: "date", Value: bson.DateTime(-1)},
+		{Key: "null", Value: nil},
+		{Key: "regex", Value: bson.Regex{Pattern: "^a", Options: "i"}},
+		{Key: "pointer", Value: bson.DBPointer{DB: "a.b", Pointer: id}},
+		{Key: "code", Value: bson.JavaScript("f()")},
+		{Key: "scope", Value: bson.CodeWithScope{Code: "g()", Scope: bson.D{{Key: "n", Value: 1}}}},
+		{Key: "symbol", Value: bson.Symbol("s")},
+		{Key: "zero", Value: bson.Timestamp{}},
+		{Key: "decimal", Value: bson.NewDecimal128(1, 2)},
+		{Key: "$odd.name", Value: bson.MinKey{}},
+		{Key: "", Value: bson.MaxKey{}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	odd := bson.Raw(raw)
+	large := []bson.Raw{odd}
+	for i := range 1000 {
+		d, err := bson.Marshal(bson.D{{Key: "pad", Value: strings.Repeat("x", 20_000)}, {Key: "_id", Value: fmt.Sprint("large-", i)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		large = append(large, d)
+	}
+	s.upload(t, url, "odd_archive_20260301_000001.tar.gz", goChiveObject(t, 1, goChiveBatch(t, large...)))
+	s.upload(t, url, "other_archive_20260301_000001.tar.gz", goChiveObject(t, 1))
+	to := RestoreOptions{Into: s.db.Name() + ".back"}
+	if _, err := ForeignRestore(t.Context(), s.o, ForeignPlace{URL: url}, to); flow.ClassOf(err) != flow.Config || !strings.Contains(err.Error(), "odd, other") {
+		t.Errorf("%v", err)
+	}
+	place := ForeignPlace{URL: url, Namespace: s.db.Name() + ".odd"}
+	for _, want := range []int64{1001, 0} {
+		done, err := ForeignRestore(t.Context(), s.o, place, to)
+		if err != nil || done.Inserted != want || done.Unreturned() != 0 {
+			t.Errorf("%+v, %v", done, err)
+		}
+	}
+	if back := s.docs(t, "back")[odd.Lookup("_id").String()]; !foreign.Same(odd, back) {
+		t.Errorf("%s came back as %s", odd, back)
 	}
 }
