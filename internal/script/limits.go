@@ -24,8 +24,9 @@ const (
 	maxSource = 64 << 10
 	// maxNested is how deep documents and texts of JSON may be nested.
 	maxNested = 1000
-	// maxHeap is by how much the memory of the process may grow during one call.
-	maxHeap = 256 << 20
+	// maxHeap is by how much the memory of the process may grow during one call, over
+	// what garbage makes of it.
+	maxHeap = 128 << 20
 )
 
 // The reasons of what is cut.

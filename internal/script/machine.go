@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,8 +16,8 @@ import (
 // The clock of a machine looks after a call for the first time when it has lasted
 // firstLook, and then again after each nextLook: most calls are over before.
 const (
-	firstLook = 10 * time.Millisecond
-	nextLook  = 5 * time.Millisecond
+	firstLook = 5 * time.Millisecond
+	nextLook  = 2 * time.Millisecond
 )
 
 // loadTimeout is how long a script may at least take when it is read.
@@ -40,9 +39,10 @@ type machine struct {
 	late  atomic.Bool
 	mu    sync.Mutex
 	// What follows is of the call that runs, guarded by mu.
-	running   bool
-	deadline  time.Time
-	live, all uint64
+	running  bool
+	deadline time.Time
+	// most is what the heap may be.
+	most uint64
 
 	// What follows is of the call that runs, and of its goroutine alone.
 	ctx           context.Context
@@ -121,8 +121,9 @@ func (m *machine) furnish() error {
 func (m *machine) begin(timeout time.Duration) {
 	m.built, m.added, m.nested, m.capped = 0, 0, 0, false
 	m.late.Store(false)
+	now := time.Now()
 	m.mu.Lock()
-	m.running, m.deadline, m.live = true, time.Now().Add(timeout), 0
+	m.running, m.deadline, m.most = true, now.Add(timeout), m.opts.heap.most(now)
 	m.mu.Unlock()
 	m.clock.Reset(min(firstLook, timeout))
 }
@@ -149,24 +150,12 @@ func (m *machine) look() {
 		m.rt.Interrupt(errLate)
 		return
 	}
-	live, all := heap()
-	switch {
-	case m.live == 0:
-		m.live, m.all = live, all
-	case live > m.live+maxHeap, all > m.all+4*maxHeap:
+	if _, all := heap(); all > m.most {
 		m.late.Store(true)
 		m.rt.Interrupt(errHeap)
 		return
 	}
 	m.clock.Reset(min(nextLook, left))
-}
-
-// heap is what the last collection has left, and what there is with what came since
-// and with what is garbage by now.
-func heap() (live, all uint64) {
-	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(s)
-	return s[0].Value.Uint64(), s[1].Value.Uint64()
 }
 
 // try calls f; a panic of the engine is an error, too.

@@ -36,6 +36,7 @@ type Stage struct {
 type settings struct {
 	Options
 	library *goja.Program
+	heap    *heapWatch
 }
 
 var _ flow.Stage = (*Stage)(nil)
@@ -47,7 +48,7 @@ func Compile(o Options) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stage{opts: settings{o, library}, known: map[flow.Namespace][]*program{}}
+	s := &Stage{opts: settings{o, library, &heapWatch{}}, known: map[flow.Namespace][]*program{}}
 	limitPatterns()
 	for _, e := range o.Entries {
 		p, err := compile(e, &s.opts)
