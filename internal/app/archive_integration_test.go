@@ -274,7 +274,7 @@ func TestArchiveForgetGCRebuild(t *testing.T) {
 func TestArchiveRefusesPlan(t *testing.T) {
 	s := newColdStage(t, "archive:\n"+
 		"  - {name: RULE-a, namespace: DB.none, field: at, older_than: 92d, to: 'file://DIR'}\n"+
-		"  - {name: RULE-b, namespace: /DB\\.ord/, field: at, older_than: 92d, to: 'file://DIR'}\n"+
+		"  - {name: RULE-b, namespace: /DB\\.ord$/, field: at, older_than: 92d, to: 'file://DIR'}\n"+
 		"  - {name: RULE-c, namespace: DB.orders, field: at, older_than: 92d, to: 'file://DIR'}\n")
 	s.fill(t, "orders", 100)
 	plans, err := ArchivePlan(t.Context(), s.o)
