@@ -340,7 +340,7 @@ func TestTakeoverOfItsIndex(t *testing.T) {
 	}
 	s.times(t, at)
 	s.meanwhile(t, "a")
-	a, stop := s.takeOver(t, "flows: [{name: sync, namespaces: [DB.a], profile: monstache, takeover: {from: monstache, database: DB_m, mirror: true}}]\n")
+	a, stop := s.takeOver(t, "flows: [{name: sync, namespaces: [DB.a], profile: monstache, snapshot: {repeat: always}, takeover: {from: monstache, database: DB_m, mirror: true}}]\n")
 	s.arrived(t, "a")
 	s.settled(t, a)
 	if n, w := a.Status().SnapshotRead(), a.Status().Settled(); n != 0 || w != 4 {

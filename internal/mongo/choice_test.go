@@ -157,7 +157,7 @@ func TestRepeatCopiesAtEachStart(t *testing.T) {
 // A given start is kept as a position only once it has proven to be one.
 func TestGivenStartIsNoPositionYet(t *testing.T) {
 	srv := newScripted(t, withID(1))
-	s := openScripted(t, srv, Options{})
+	s := openScripted(t, srv, Options{Snapshot: SnapshotOptions{Repeat: true}})
 	before := len(srv.Opens())
 	if err := s.Start(t.Context(), PositionAt(tick(3), []flow.Namespace{scriptedNS}), nil); err != nil {
 		t.Fatal(err)

@@ -88,7 +88,8 @@ type SnapshotOptions struct {
 	// A view that an Include fits is copied too; else it has to be named.
 	Include, Exclude []string
 	// Repeat: each start copies again, in place and without removal of ghosts, what
-	// was copied before; a copy under way goes on instead.
+	// was copied before; a copy under way goes on instead. The start at a position
+	// of PositionAt is none of these.
 	Repeat bool
 	// Parallel is the number of readers.
 	Parallel int

@@ -127,7 +127,7 @@ func (s *Source) planAgain(c Collection, saved *position, ghosts map[flow.Namesp
 	case missed:
 		s.log.Info("its changes were not followed so far; it is copied again", slog.String(flow.LogNS, c.NS.String()))
 		s.copies.schedule(c.NS, true)
-	case s.opts.Snapshot.Repeat && s.copies.find(c.NS) == nil:
+	case s.opts.Snapshot.Repeat && !saved.Given && s.copies.find(c.NS) == nil:
 		s.copies.schedule(c.NS, false)
 	}
 }
