@@ -20,8 +20,8 @@ import (
 func (s *stage) load(t *testing.T, more string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "sluice.yaml")
-	text := fmt.Sprintf("mongodb: {uri: %q}\nsearch: {urls: [%q]}\nstate: {path: %q}\nhttp: {listen: \"off\"}\nflows:\n  - name: shop\n    namespaces: [%s.*]\n%s",
-		s.cfg.MongoDB.URI.Reveal(), s.cfg.Search.URLs[0], s.cfg.State.Path, s.db.Name(), more)
+	text := fmt.Sprintf("mongodb: {uri: %q}\nsearch: {urls: [%q]}\nstate: {path: %q}\ndead_letters: {index: %s-letters}\nhttp: {listen: \"off\"}\nflows:\n  - name: shop\n    namespaces: [%s.*]\n%s",
+		s.cfg.MongoDB.URI.Reveal(), s.cfg.Search.URLs[0], s.cfg.State.Path, s.db.Name(), s.db.Name(), more)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
