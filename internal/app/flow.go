@@ -209,6 +209,9 @@ func (f *flowRun) compare(ctx context.Context) ([]mongo.Resync, error) {
 			f.log.Warn("namespace is not copied", slog.String(flow.LogNS, c.NS.String()), slog.Any(flow.LogErr, c.Refused))
 			continue
 		}
+		if !f.source.Copies(c.NS) && !f.cfg.Streams(c.NS.String()) {
+			continue // nothing of it is ever written, so it needs no index
+		}
 		all = append(all, c.NS)
 	}
 	now, err := f.bind.find(ctx, f.source.Identity(), all)

@@ -45,6 +45,20 @@ func newBed(t *testing.T) bed {
 	return bed{uri: m.URI(), search: s.URL(), db: connect(t, m.URI()).Database(testkit.UniqueName(t)), state: t.TempDir()}
 }
 
+// ownBed is a bed on a server of its own, for flows that follow the whole deployment.
+func ownBed(t *testing.T) bed {
+	t.Helper()
+	m, err := testkit.StartMongo(t.Context(), testkit.MongoOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Stop() })
+	b := newBed(t)
+	b.uri = m.URI()
+	b.db = connect(t, b.uri).Database(b.db.Name())
+	return b
+}
+
 func connect(t *testing.T, uri string) *mongo.Client {
 	t.Helper()
 	c, err := mongo.Connect(options.Client().ApplyURI(uri))

@@ -376,7 +376,7 @@ module.exports = function(doc) {
 // TestMonstacheOnce runs without any file, by the name of Monstache: variables and
 // flags say what to copy, and it ends when that is done.
 func TestMonstacheOnce(t *testing.T) {
-	b := newBed(t)
+	b := ownBed(t)
 	for _, name := range []string{"a", "b", "fs.chunks"} {
 		if _, err := b.db.Collection(name).InsertOne(t.Context(), bson.D{{Key: "_id", Value: 1}}); err != nil {
 			t.Fatal(err)

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +27,7 @@ var docFiles = flow.Namespace{DB: "a", Coll: "old.docs.files"}
 type bucket struct {
 	chunks map[string][]bson.Raw
 	gone   bool
+	mu     sync.Mutex
 	pages  int
 	// hear, if set, is told of each page before it is read.
 	hear func(page int)
@@ -47,8 +50,12 @@ func (b *bucket) put(t *testing.T, coll string, id any, data []byte, size int) {
 }
 
 func (b *bucket) page(_ context.Context, q chunkQuery) ([]bson.Raw, error) {
-	if b.pages++; b.hear != nil {
-		b.hear(b.pages)
+	b.mu.Lock()
+	b.pages++
+	n := b.pages
+	b.mu.Unlock()
+	if b.hear != nil {
+		b.hear(n)
 	}
 	if b.fail != nil {
 		return nil, b.fail
@@ -262,7 +269,7 @@ func TestFilesRoom(t *testing.T) {
 		}
 		got := make(chan int)
 		go func() {
-			n, more, _ := f.Attach(t.Context(), changes)
+			n, more, _ := f.Attach(t.Context(), slices.Clone(changes))
 			got <- n
 			more()
 		}()
