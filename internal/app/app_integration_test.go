@@ -14,13 +14,17 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.uber.org/goleak"
 
 	"sluice/internal/config"
 	"sluice/internal/flow"
 	"sluice/internal/testkit"
 )
 
-func TestMain(m *testing.M) { os.Exit(testkit.Main(m)) }
+// The library that rotates logs keeps a goroutine for each file until the process ends.
+func TestMain(m *testing.M) {
+	os.Exit(testkit.Main(m, goleak.IgnoreTopFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun")))
+}
 
 // stage is a database and a configuration that follows all of it.
 type stage struct {
