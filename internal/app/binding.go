@@ -57,6 +57,8 @@ func fingerprint(cfg *config.Flow, ns flow.Namespace) string {
 		More  *config.Fields `json:",omitempty"`
 		// Write is what is not native.
 		Write []string `json:",omitempty"`
+		// Stream is the field of @timestamp of a data stream.
+		Stream string `json:",omitempty"`
 	}
 	x := cfg.Fields
 	x.Include, x.Exclude, x.Rename = nil, nil, nil
@@ -73,8 +75,9 @@ func fingerprint(cfg *config.Flow, ns flow.Namespace) string {
 	if cfg.Profile == config.ProfileMonstache || cfg.Write == config.WriteUpdate {
 		later.Write = []string{string(cfg.Profile), string(cfg.Write)}
 	}
+	later.Stream = cfg.DataStream.Timestamp
 	later.Where, later.Code = cfg.WhereTexts(), cfg.ScriptTexts()
-	if later.More != nil || len(later.Where) > 0 || later.Pipe != "" || later.Place != nil || later.Files != nil || later.Write != nil || len(later.Code) > 0 {
+	if later.More != nil || len(later.Where) > 0 || later.Pipe != "" || later.Place != nil || later.Files != nil || later.Write != nil || len(later.Code) > 0 || later.Stream != "" {
 		more, _ := json.Marshal(later)
 		shape = append(shape, more...)
 	}

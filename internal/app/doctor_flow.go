@@ -49,7 +49,7 @@ func (d *doctor) flow(ctx context.Context, cfg *config.Flow) {
 	}
 	o := reachSearch(d.cfg.Search)
 	o.Timeout = min(o.Timeout, visitTimeout)
-	o.Flow, o.Transport, o.Route, o.Places = cfg.Name, d.o.Transport, route, placementOf(run.templates)
+	o.Flow, o.Transport, o.Route, o.Places, o.Stream = cfg.Name, d.o.Transport, route, placementOf(run.templates), streamOf(cfg)
 	writing(&o, cfg)
 	if d.mongo != nil {
 		o.Source = d.mongo.Identity()
@@ -143,6 +143,7 @@ func (d *doctor) sample(ctx context.Context, run *flowRun, c mongo.Collection, r
 	}
 	raw = d.scripted(ctx, run, c.NS, raw)
 	d.judgePlaces(run.templates, c.NS, raw, r)
+	d.judgeTimes(run.cfg, c.NS, raw)
 	var docs [][]byte
 	var st transcode.Stats
 	var first error

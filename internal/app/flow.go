@@ -285,7 +285,7 @@ func (f *flowRun) historyLost() string {
 func (f *flowRun) searchOptions() search.Options {
 	o := reachSearch(f.o.Config.Search)
 	o.Flow, o.Source, o.MaxVersion, o.Route = f.cfg.Name, f.source.Identity(), f.maxVersion, f.route()
-	o.Pipeline, o.Places = f.cfg.Pipeline, placementOf(f.templates)
+	o.Pipeline, o.Places, o.Stream = f.cfg.Pipeline, placementOf(f.templates), streamOf(f.cfg)
 	writing(&o, f.cfg)
 	o.Transport, o.Logger, o.Metrics = f.o.Transport, f.log, f.metrics.search
 	return o
@@ -400,7 +400,7 @@ func (f *flowRun) pumpOptions() pipeline.Options {
 	return pipeline.Options{
 		Shape:  f.shape(),
 		Attach: f.attacher(),
-		Places: placementOf(f.templates) != nil, Unversioned: f.cfg.Write == config.WriteUpdate,
+		Places: placementOf(f.templates) != nil, Unversioned: f.cfg.Write == config.WriteUpdate, Exclusive: f.cfg.IsStream(),
 		Stream: f.gate.wrap(f.source.Stream()), Snapshot: f.gate.wrap(f.source.Snapshot()), Reread: f.source.Reread(), Sink: f.sink,
 		Attributor: f.attributor,
 		Controls: &controls{

@@ -41,6 +41,35 @@ func placementOf(p *transform.Places) *search.Placement {
 	return out
 }
 
+// streamOf is what the sink is told of data streams; nil where documents go to indexes.
+func streamOf(f *config.Flow) *search.DataStream {
+	if !f.IsStream() {
+		return nil
+	}
+	return &search.DataStream{Time: transform.NewTimestamp(f.DataStream.Timestamp).Of}
+}
+
+// judgeTimes tells how many of some documents have no time for a data stream.
+func (d *doctor) judgeTimes(cfg *config.Flow, ns flow.Namespace, docs []bson.Raw) {
+	s := streamOf(cfg)
+	if s == nil {
+		return
+	}
+	var first error
+	bad := 0
+	for _, doc := range docs {
+		if _, err := s.Time(doc.Lookup("_id"), doc); err != nil {
+			if bad++; first == nil {
+				first = err
+			}
+		}
+	}
+	if bad > 0 {
+		d.f.Add(flow.FindingWarning, "search.timestamp", ns.String(), fmt.Sprintf("%s: %d of %d documents looked at have no time", ns, bad, len(docs)), first.Error(),
+			"they will lie in the dead letters; name another field in data_stream.timestamp, or leave them out (where)")
+	}
+}
+
 // indexOf is the name of the index of ns, or how the names of its indexes begin;
 // alone says that no other namespace may have it.
 func indexOf(cfg *config.Flow, p *transform.Places, ns flow.Namespace) (index string, alone bool, err error) {

@@ -156,6 +156,8 @@ type Flow struct {
 	Indexes map[string]string
 	// ID and Routing are templates; "" for none.
 	ID, Routing string
+	// DataStream: see IsStream.
+	DataStream DataStream
 	// PreImages: take what a document was before from the change stream.
 	PreImages bool
 	// IndexPrefix comes before names that are made from namespaces.

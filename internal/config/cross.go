@@ -108,6 +108,7 @@ func (c *Config) crossFlow(d *decoder, f *Flow, path string) {
 	d.crossPlaces(f, path)
 	d.crossProfile(f, path)
 	d.crossNamed(f, path)
+	d.crossDataStream(f, path)
 	d.crossFields(f.Fields, path+".fields")
 	d.crossRelated(f, path)
 	d.crossFiles(f, path)

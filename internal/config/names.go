@@ -48,6 +48,9 @@ func IndexName(f Flow, db, coll string) (string, error) {
 	if f.Index != "" {
 		return f.Index, nil
 	}
+	if f.DataStream.Name != "" {
+		return f.DataStream.Name, nil
+	}
 	ns := db + "." + coll
 	if name, ok := f.Indexes[ns]; ok {
 		return name, nil

@@ -64,6 +64,11 @@ func flowSpec(f *Flow) []field {
 			Check: func() error { return CheckIndexName(f.IndexPrefix + "x") },
 		},
 		{
+			Name: "data_stream", Doc: "Write to a data stream instead of an index: each document once, as it is when it comes first; updates and deletes change nothing there. " +
+				"See [data-streams.md](data-streams.md).",
+			Into: section(func() []field { return dataStreamSpec(&f.DataStream) }),
+		},
+		{
 			Name: "pipeline", Into: text(&f.Pipeline), Example: "enrich",
 			Doc: "Ingest pipeline of the cluster that documents go through before they are indexed. It has to leave `_id` and `_index` as they are. " +
 				"One that is not there stops the flow; a document that it fails on is a dead letter. " +

@@ -40,6 +40,8 @@ type Change struct {
 	// Txn: the event carries lsid and txnNumber, so the key may change again
 	// at the same Version.
 	Txn bool
+	// Update: the document was there before, and was updated or replaced.
+	Update bool
 	// MissingIsDelete: if the re-read finds nothing, the key is deleted at
 	// Version (a namespace with a filter, an insert that came without its
 	// document, a settled shard-key move, or a delete that was merged into this

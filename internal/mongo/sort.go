@@ -99,7 +99,7 @@ func (so *sorter) write(e *event) error {
 	if err != nil {
 		return unreadable(err)
 	}
-	c := flow.Change{NS: t.ns, ID: id, Key: key, Version: v, Time: e.time, Txn: e.txn}
+	c := flow.Change{NS: t.ns, ID: id, Key: key, Version: v, Time: e.time, Txn: e.txn, Update: e.kind == kindUpdate || e.kind == kindReplace}
 	switch {
 	case e.kind == kindDelete:
 		c.Op, c.Session = flow.OpDelete, e.session()

@@ -72,6 +72,9 @@ type Options struct {
 	// (rule S2). Then a key is never in two writes at one time, and what the copy
 	// brings of one that the stream has overtaken is not written. Not with Places.
 	Unversioned bool
+	// Exclusive: a key is never in two writes at one time, also of a snapshot
+	// document and a change of it: where the sink has no versions (rule S2).
+	Exclusive bool
 	// Attributor tells an archive's deletes from users'. May be nil: then all
 	// are users'.
 	Attributor Attributor

@@ -40,7 +40,7 @@ func New(o Options) *Pump {
 		breaker: newBreaker(),
 		metrics: o.Metrics,
 	}
-	if o.Places || o.Unversioned {
+	if o.Places || o.Unversioned || o.Exclusive {
 		p.claims = newClaims()
 		p.tombs.places, p.tombs.unversioned = o.Places, o.Unversioned
 	}

@@ -135,6 +135,9 @@ func (w *writer) bulkPath() string {
 	if w.path.alias {
 		path += "&require_alias=true"
 	}
+	if w.sink.streams != nil {
+		path = strings.Replace(path, bulkFilter, bulkFilter+",items.create._index", 1)
+	}
 	if p := w.sink.client.opts.Pipeline; p != "" {
 		path += "&pipeline=" + url.QueryEscape(p)
 	}
@@ -227,6 +230,7 @@ func (w *writer) read(ctx context.Context, ans []byte, from, to int, started tim
 			return errTorn
 		}
 		v := w.sink.verdict(it, r)
+		it.elsewhere(w, r)
 		if it.del && v.Outcome == flow.Halt && it.isStray(r) && !slices.Contains(strays, it.target) {
 			strays = append(strays, it.target)
 		}
@@ -269,6 +273,8 @@ func (s *Sink) verdict(it *item, r result) flow.Verdict {
 		return flow.Verdict{Outcome: flow.Done}
 	case r.status == http.StatusConflict && it.guarded:
 		return flow.Verdict{Outcome: flow.Superseded, Reason: "newer_version"}
+	case r.status == http.StatusConflict && it.create && bytes.Contains(r.err, []byte(versionConflict)):
+		return flow.Verdict{Outcome: flow.Superseded, Reason: reasonExists}
 	case r.status == http.StatusConflict && bytes.Contains(r.err, []byte(versionConflict)):
 		return s.conflict(r.err, index)
 	}
@@ -292,6 +298,9 @@ func (it *item) isStray(r result) bool {
 
 // astray looks for strays in an answer that has no errors.
 func (w *writer) astray(ans []byte, from, to int) bool {
+	if w.sink.streams != nil {
+		return !w.landed(ans, from, to)
+	}
 	var last *target
 	for i := from; i < to; i++ {
 		it := &w.items[i]

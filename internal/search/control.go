@@ -22,6 +22,9 @@ func (s *Sink) Apply(ctx context.Context, c flow.Control) error {
 	if s.places != nil {
 		return s.applyPlaced(ctx, c)
 	}
+	if s.streams != nil {
+		return s.applyStream(ctx, c)
+	}
 	switch c.Kind {
 	case flow.ControlDropped:
 		if err := s.dropped(ctx, c); err != nil {
@@ -103,7 +106,7 @@ func (s *Sink) Restore(ctx context.Context, ns flow.Namespace) error {
 // no index, or none of ours.
 func (s *Sink) ours(ctx context.Context, ns flow.Namespace) (*indexInfo, *meta, error) {
 	r, err := s.route(ns)
-	if err != nil || s.places != nil && s.places.Prefix != nil {
+	if err != nil || s.places != nil && s.places.Prefix != nil || s.streams != nil {
 		return nil, nil, err
 	}
 	x, _, err := s.client.lookup(ctx, r.Index)

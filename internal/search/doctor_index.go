@@ -25,6 +25,9 @@ func (c *Client) VisitIndex(ctx context.Context, ns flow.Namespace, r Route, sam
 	const check = "search.index"
 	ctx, done := context.WithTimeout(ctx, 3*doctorPatience)
 	defer done()
+	if c.opts.Stream != nil {
+		return c.visitStream(ctx, ns, r, sample)
+	}
 	x, alias, err := c.lookup(ctx, r.Index)
 	if err != nil {
 		f.Fail(flow.FindingError, check, r.Index, err, "")

@@ -55,7 +55,11 @@ func (s *Sink) doubt() {
 	if !s.update {
 		return
 	}
-	e := &s.earlier
+	s.earlier.disturb()
+}
+
+// disturb says that a bulk was given up whose outcome is unknown: it may still run.
+func (e *earlier) disturb() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.quiet, e.opened = false, time.Now()

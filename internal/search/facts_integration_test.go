@@ -44,6 +44,8 @@ var facts = []struct {
 	{"Refusals", testRefusals},
 	{"Pipeline", testPipeline},
 	{"LongText", testLongText},
+	{"DataStream", testDataStream},
+	{"DataStreamTemplates", testDataStreamTemplates},
 }
 
 func TestFacts(t *testing.T) {

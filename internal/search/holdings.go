@@ -182,19 +182,13 @@ func (s *Sink) claimPlaces(ns flow.Namespace, x *indexInfo, m *meta) error {
 	return nil
 }
 
-// names joins the names of some indexes for a path; each part is short enough for a URL.
+// names joins the names of some indexes for a path.
 func names(all []*holding) []string {
-	const most = 3000
-	var out []string
-	for _, h := range all {
-		name := url.PathEscape(h.target.name)
-		if n := len(out) - 1; n >= 0 && len(out[n])+len(name) < most {
-			out[n] += "," + name
-			continue
-		}
-		out = append(out, name)
+	out := make([]string, len(all))
+	for i, h := range all {
+		out[i] = h.target.name
 	}
-	return out
+	return pathsOf(out)
 }
 
 // gone makes that an index is missing, or closed, a failure that passes: what is

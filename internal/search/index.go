@@ -50,8 +50,9 @@ func (c *Client) lookup(ctx context.Context, name string) (found *indexInfo, ali
 		if x.DataStream != "" {
 			return nil, false, &flow.Error{
 				Op: "use index", Object: name, Class: flow.Config,
-				Err:  errors.New("it is a data stream, which can't hold documents that change"),
-				Hint: "give the flow another index (index, index_prefix)",
+				Err: errors.New("it is a data stream, which can't hold documents that change"),
+				Hint: "give the flow another index (index, index_prefix); or, if its documents are only ever added, " +
+					"write to the data stream as such (data_stream)",
 			}
 		}
 		if concrete == name {

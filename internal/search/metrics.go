@@ -19,6 +19,7 @@ type Metrics struct {
 	inFlight prometheus.Gauge
 	allowed  prometheus.Gauge
 	repairs  *prometheus.CounterVec
+	passed   *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics of this package with reg, once per
@@ -58,9 +59,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "sluice_search_repairs_total",
 			Help: "Values and names that an index can't hold as they are and that were written otherwise, by kind.",
 		}, []string{"kind"}),
+		passed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_search_append_only_passed_over_total",
+			Help: "Changes that a data stream does not take, as it is only added to: op is update or delete.",
+		}, []string{"op"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.bulks, m.seconds, m.bytes, m.wire, m.retries, m.inFlight, m.allowed, m.repairs)
+		reg.MustRegister(m.bulks, m.seconds, m.bytes, m.wire, m.retries, m.inFlight, m.allowed, m.repairs, m.passed)
 	}
 	return m
 }
@@ -94,6 +99,12 @@ func (m *Metrics) flying(n float64) {
 func (m *Metrics) limit(n int) {
 	if m != nil {
 		m.allowed.Set(float64(n))
+	}
+}
+
+func (m *Metrics) passedOver(op string, n int) {
+	if m != nil && n > 0 {
+		m.passed.WithLabelValues(op).Add(float64(n))
 	}
 }
 

@@ -72,6 +72,8 @@ type Options struct {
 	// Places says where documents lie if templates do; nil: under the index of
 	// their route, with their key as id. It must not change.
 	Places *Placement
+	// Stream, if set, says that the routes lead to data streams; not beside Places.
+	Stream *DataStream
 	// MaxVersion returns the version of the server's operationTime now: no
 	// version of ours can lie above it (rule S1). It must not lag: it is called
 	// on conflicts only. nil, or a result of 0, checks nothing.

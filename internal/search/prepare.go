@@ -58,6 +58,10 @@ func (s *Sink) Prepare(ctx context.Context, ns flow.Namespace) error {
 	if s.places != nil {
 		return s.preparePlaced(ctx, ns)
 	}
+	if s.streams != nil {
+		_, err := s.backing(ctx, ns)
+		return err
+	}
 	_, err := s.target(ctx, ns)
 	return err
 }
@@ -163,6 +167,9 @@ func (s *Sink) Inspect(ctx context.Context, ns flow.Namespace) (Target, error) {
 	}
 	if s.places != nil && s.places.Prefix != nil {
 		return s.inspectPlaced(ctx, ns)
+	}
+	if s.streams != nil {
+		return s.inspectStream(ctx, ns, r)
 	}
 	x, _, err := s.client.lookup(ctx, r.Index)
 	if err != nil || x == nil {

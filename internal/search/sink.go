@@ -35,6 +35,8 @@ type Sink struct {
 	// update: documents are written without versions.
 	update  bool
 	earlier earlier
+	// streams is nil where documents go to indexes.
+	streams *streams
 }
 
 var _ flow.Sink = (*Sink)(nil)
@@ -48,6 +50,7 @@ func newSink(c *Client) *Sink {
 		scheme:  schemeOf(c.opts.Profile),
 		update:  c.opts.Write == WriteUpdate,
 		earlier: earlier{opened: time.Now(), grace: time.Second},
+		streams: newStreams(c.opts.Stream),
 	}
 }
 
@@ -74,8 +77,11 @@ func (s *Sink) Write(ctx context.Context, b flow.Batch) ([]flow.Verdict, error) 
 	if len(b.Changes) == 0 {
 		return nil, nil
 	}
-	if s.places != nil {
+	switch {
+	case s.places != nil:
 		return s.writePlaced(ctx, b)
+	case s.streams != nil:
+		return s.writeStream(ctx, b)
 	}
 	if s.update {
 		if err := s.waitForEarlier(ctx); err != nil {

@@ -33,6 +33,9 @@ type writer struct {
 	marked   map[int]marked
 	recent   *target
 	answered bool // some body got a whole answer
+	// strayed holds, by change, the index that a document was added to, if that is
+	// not the one that was known to take the writes of its data stream.
+	strayed map[int]string
 }
 
 // item is one action in the body.
@@ -43,6 +46,7 @@ type item struct {
 	del    bool
 	// guarded: a conflict says that the document is no longer what it was.
 	guarded bool
+	create  bool
 }
 
 // run writes all changes.
@@ -310,7 +314,7 @@ func (w *writer) giveUp(ctx context.Context, err error) error {
 
 // reset lets go of the batch, and of buffers that grew out of all measure.
 func (w *writer) reset() {
-	w.changes, w.verdicts, w.marked, w.path, w.recent, w.seen = nil, nil, nil, nil, nil, nil
+	w.changes, w.verdicts, w.marked, w.path, w.recent, w.seen, w.strayed = nil, nil, nil, nil, nil, nil, nil
 	w.stats, w.answered = transcode.Stats{}, false
 	clear(w.items[:cap(w.items)])
 	w.items = w.items[:0]
