@@ -1,6 +1,7 @@
 package gochive
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -40,8 +41,17 @@ func (e *Entry) spelling(flagName string) string {
 	return flagName
 }
 
-// check reads the values, and returns what is wrong with them.
+// defaults fills in what go-chive takes for a number that is not given. An age
+// that nobody has said deletes nothing here: it has to be said.
+func (e *Entry) defaults() {
+	e.CheckInterval = cmp.Or(e.CheckInterval, "60")
+	e.UploadInterval = cmp.Or(e.UploadInterval, "120")
+	e.Max = cmp.Or(e.Max, "100")
+}
+
+// read reads the values, and returns what is wrong with them.
 func (e *Entry) read(s shared) []string {
+	e.defaults()
 	var bad []string
 	add := func(flagName, format string, args ...any) {
 		bad = append(bad, e.spelling(flagName)+" "+fmt.Sprintf(format, args...))
@@ -53,15 +63,13 @@ func (e *Entry) read(s shared) []string {
 		{"archive-field", e.Field},
 		{"age-limit", e.AgeLimit},
 		{"s3-bucket-uri", e.Bucket},
-		{"archive-check-interval", e.CheckInterval},
-		{"s3-upload-interval", e.UploadInterval},
-		{"query-limit", e.Max},
 	} {
 		if one.value == "" {
 			add(one.flag, "is missing")
 		}
 	}
 	var why string
+	var err error
 	if e.days, why = days(e.AgeLimit); why != "" {
 		add("age-limit", "%s", why)
 	}
@@ -71,12 +79,8 @@ func (e *Entry) read(s shared) []string {
 	if e.upload, why = seconds(e.UploadInterval, 86_400); why != "" {
 		add("s3-upload-interval", "%s", why)
 	}
-	if e.Max != "" {
-		n, err := strconv.Atoi(e.Max)
-		if err != nil || n < 1 || n > maxLimit {
-			add("query-limit", "wants a whole number from 1 to %d, not %q", maxLimit, e.Max)
-		}
-		e.limit = n
+	if e.limit, err = strconv.Atoi(e.Max); err != nil || e.limit < 1 || e.limit > maxLimit {
+		add("query-limit", "wants a whole number from 1 to %d, not %q", maxLimit, e.Max)
 	}
 	if e.Bucket != "" && e.to() == "" {
 		add("s3-bucket-uri", "wants bucket/prefix, such as archive-prod/shop/orders/, not %q", e.Bucket)

@@ -119,7 +119,7 @@ func TestMistakes(t *testing.T) {
 	f([]string{"-bogus"}, "there is no flag -bogus")
 	f(append(slices.Clone(theirs), "word"), "is no flag")
 	f([]string{"-query-limit"}, "needs an argument")
-	f(nil, "-host", "-database", "-collection", "-archive-field", "-age-limit", "-s3-bucket-uri", "-archive-check-interval", "-s3-upload-interval", "-query-limit")
+	f(nil, "-host", "-database", "-collection", "-archive-field", "-age-limit", "-s3-bucket-uri")
 	f(append(slices.Clone(theirs), "-listen", "9630"), "HOST:PORT")
 	f(append(slices.Clone(theirs), "-values", "testdata/list.yaml"), "none of it by a flag")
 	f(append(slices.Clone(theirs), "-host-template", "mongodb://x/"), "{hostAddress}")
@@ -136,13 +136,22 @@ func TestMistakes(t *testing.T) {
 	const entry = "- {name: a, hostAddress: h, ageLimit: 92d, queryLimit: 5, archiveCheckInterval: 9, collection: c, database: d, archiveField: f, s3: {bucket: b/c, uploadInterval: 65}}\n"
 	f(yaml(strings.Replace(entry, "92d", "92", 1)), "entry 1 (a): ageLimit")
 	f(yaml(strings.Replace(entry, "queryLimit: 5", "queryLimit: -5", 1)), "entry 1 (a): queryLimit wants")
-	f(yaml(strings.Replace(entry, ", uploadInterval: 65", "", 1)), "entry 1 (a): s3.uploadInterval is missing")
+	f(yaml(strings.Replace(entry, ", ageLimit: 92d", "", 1)), "entry 1 (a): ageLimit is missing")
 	f(yaml(strings.Replace(entry, "ageLimit", "agelimit", 1)), "agelimit")
 	f(yaml(strings.Replace(entry, "queryLimit: 5", "queryLimit: [5]", 1)), "single value")
 	f(yaml(entry+entry), "several entries have the name a")
 	f(yaml("a: 1\nb: 2\n"), "one key that holds the list")
 	f(yaml("[]"), "no entry")
 	f(yaml("- {"), "values")
+}
+
+// A number that is not given is go-chive's: its own charts leave out the limit.
+func TestDefaults(t *testing.T) {
+	for name, value := range map[string]string{"-archive-check-interval": "60", "-s3-upload-interval": "120", "-query-limit": "100"} {
+		if a, b := translated(t, with(name)), translated(t, with(name, value)); a != b {
+			t.Errorf("without %s it is\n%s", name, a)
+		}
+	}
 }
 
 func TestUsageNamesEveryFlag(t *testing.T) {

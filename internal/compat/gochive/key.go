@@ -32,19 +32,19 @@ func Keys() []Key {
 		},
 		{
 			Flag: "age-limit", List: "ageLimit", Native: "archive[].older_than",
-			Means: "The age in whole days, such as `92d`, by the server's clock. `-1d`, `1d12h` and `92` are refused: go-chive takes the first for a date in the future, and cuts the second to a day.",
+			Means: "The age in whole days, such as `92d`, by the server's clock. `-1d`, `1d12h` and `92` are refused, as is none at all (go-chive would take 45 days): go-chive takes the first for a date in the future, and cuts the second to a day.",
 		},
 		{
 			Flag: "archive-check-interval", List: "archiveCheckInterval", Native: "archive[].schedule.every, archive[].limits.docs_per_second",
-			Means: "Seconds. At most `query-limit` documents are read in each such interval, and a rule that has nothing left looks again after it.",
+			Means: "Seconds; 60, if not given. At most `query-limit` documents are read in each such interval, and a rule that has nothing left looks again after it.",
 		},
 		{
 			Flag: "query-limit", Alias: "queryLimit", List: "queryLimit", Native: "archive[].batch.docs, archive[].limits.docs_per_second",
-			Means: "The most documents of one read. With the interval it is the ceiling of the rule, which is printed at the start.",
+			Means: "The most documents of one read; 100, if not given. With the interval it is the ceiling of the rule, which is printed at the start.",
 		},
 		{
 			Flag: "s3-upload-interval", List: "s3.uploadInterval", Native: "archive[].pack_wait",
-			Means: "Seconds. What was read meanwhile becomes one pack, which is uploaded, read back, committed, and only then deleted from MongoDB. A pack that is full (128 MB) goes earlier. The upload and the deletes of a rule never overlap.",
+			Means: "Seconds; 120, if not given. What was read meanwhile becomes one pack, which is uploaded, read back, committed, and only then deleted from MongoDB. A pack that is full (128 MB) goes earlier. The upload and the deletes of a rule never overlap.",
 		},
 		{
 			Flag: "s3-bucket-uri", List: "s3.bucket", Native: "archive[].to",
