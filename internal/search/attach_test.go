@@ -141,3 +141,21 @@ func TestMarkWithoutContent(t *testing.T) {
 		t.Errorf("fetched by %s, want %s", got, want)
 	}
 }
+
+// TestAttachIsNoUpdate: updates pass by all pipelines, so what has something
+// attached is written whole.
+func TestAttachIsNoUpdate(t *testing.T) {
+	s := newScript(t)
+	s.say("GET /_tasks", 200, `{"nodes":{}}`)
+	s.do(bulkOrders, bulkDone)
+	a := write(t, "a", 7, bson.E{Key: "n", Value: 1})
+	a.Attach = &flow.Attachment{Field: "file", Pipeline: "attachment", Text: []byte("QQ==")}
+	if vs, err := s.updates(Route{}).Write(t.Context(), batch(a, write(t, "b", 7))); err != nil || outcomes(vs) != "done done" {
+		t.Fatal(outcomes(vs), err)
+	}
+	want := `{"index":{"pipeline":"attachment","_id":"a"}}` + "\n" + `{"n":1,"file":"QQ=="}` + "\n" +
+		`{"update":{"_id":"b","retry_on_conflict":3}}` + "\n" + `{"doc":{},"doc_as_upsert":true}` + "\n"
+	if got := s.seen(bulkOrders)[0].body; got != want {
+		t.Errorf("body\n%s\nwant\n%s", got, want)
+	}
+}
