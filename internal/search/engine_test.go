@@ -25,6 +25,8 @@ type engine struct {
 	seen    map[fakeKey]fakeDoc
 	calls   []string
 	tasks   []string
+	// oneShard: every routing leads to the same shard, where an id is there once.
+	oneShard bool
 	// bulk, if set, may answer a whole bulk in the engine's place.
 	bulk func(actions []fakeAction) (status int, body string)
 }
@@ -41,11 +43,13 @@ type fakeDoc struct {
 	version int64
 	gone    bool
 	source  string
+	routing string
 }
 
 type fakeAction struct {
 	op      string
 	key     fakeKey
+	routing string
 	version int64
 	source  string
 }
@@ -172,7 +176,7 @@ func (e *engine) hits(indexes []string, body []byte) []string {
 			continue
 		}
 		id, _ := json.Marshal(k.id)
-		routing, _ := json.Marshal(k.routing)
+		routing, _ := json.Marshal(d.routing)
 		out = append(out, fmt.Sprintf(`{"_index":%q,"_id":%s,"_routing":%s,"_version":%d,"_source":%s}`, k.index, id, routing, d.version, d.source))
 	}
 	return out
@@ -201,7 +205,7 @@ func (e *engine) bulks(path string, body []byte) (int, string) {
 		case a.op == "delete" && (!there || d.gone):
 			status = 404
 		}
-		e.live[a.key] = fakeDoc{a.version, a.op == "delete", a.source}
+		e.live[a.key] = fakeDoc{a.version, a.op == "delete", a.source, a.routing}
 		items = append(items, fmt.Sprintf(`{%q:{"status":%d}}`, a.op, status))
 	}
 	return 200, fmt.Sprintf(`{"errors":%t,"items":[%s]}`, errors, strings.Join(items, ","))
@@ -224,7 +228,10 @@ func (e *engine) parse(path string, body []byte) (out []fakeAction) {
 			if h.Index == "" {
 				h.Index = path
 			}
-			a := fakeAction{op: op, key: fakeKey{"", h.ID, h.Routing}, version: h.Version}
+			a := fakeAction{op: op, key: fakeKey{"", h.ID, h.Routing}, routing: h.Routing, version: h.Version}
+			if e.oneShard {
+				a.key.routing = ""
+			}
 			if found := e.resolve(h.Index); len(found) == 1 {
 				a.key.index = found[0]
 			}
@@ -257,7 +264,7 @@ func (e *engine) places() []string {
 	out := []string{}
 	for k, d := range e.live {
 		if !d.gone {
-			out = append(out, strings.TrimSuffix(k.index, "-000001")+" "+k.id+" "+k.routing)
+			out = append(out, strings.TrimSuffix(k.index, "-000001")+" "+k.id+" "+d.routing)
 		}
 	}
 	slices.Sort(out)

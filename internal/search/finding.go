@@ -30,6 +30,12 @@ func (f *spot) is(t *target, at Place) bool {
 	return f.target.concrete == t.concrete && f.id == at.ID && f.routing == at.Routing
 }
 
+// shares tells whether a document at that place may be the one that lies here: two
+// routings may lead to one shard, where an id is there once.
+func (f *spot) shares(t *target, at Place) bool {
+	return f.target.concrete == t.concrete && f.id == at.ID
+}
+
 // find returns where the documents of keys lie, by the text of the key. It sees all
 // that was answered before, of this process and of any before it.
 func (s *Sink) find(ctx context.Context, ns flow.Namespace, keys []string, source bool) (map[string][]spot, error) {

@@ -179,7 +179,11 @@ func (p *placedBatch) remove(ctx context.Context) error {
 				continue
 			}
 			start := len(w.buf)
-			w.actionAt(`{"delete":{`, f.target, f.id, f.routing, version)
+			at := version
+			if j.target != nil && f.shares(j.target, j.at) {
+				at-- // what was written there now is newer, and stays
+			}
+			w.actionAt(`{"delete":{`, f.target, f.id, f.routing, at)
 			if w.path == nil {
 				w.path = f.target
 			}

@@ -65,6 +65,7 @@ func TestS14ModelOfMoves(t *testing.T) {
 		images := rapid.Bool().Draw(r, "images")
 		first := rapid.Bool().Draw(r, "first copy")
 		e := newEngine(t)
+		e.oneShard = rapid.Bool().Draw(r, "one shard")
 		open := func() *Sink { return e.on(scattered(), Route{}) }
 		s := open()
 		if first {

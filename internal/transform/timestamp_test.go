@@ -11,7 +11,8 @@ func TestTimestamp(t *testing.T) {
 	id := bson.NewObjectIDFromTimestamp(time.Unix(1_700_000_000, 0))
 	doc, err := bson.Marshal(bson.D{
 		{Key: "_id", Value: id},
-		{Key: "at", Value: time.UnixMilli(1_700_000_000_123)}, {Key: "text", Value: "2024-01-01"},
+		{Key: "at", Value: time.UnixMilli(1_700_000_000_123)},
+		{Key: "text", Value: "2024-01-01"},
 		{Key: "sub", Value: bson.D{{Key: "ts", Value: bson.Timestamp{T: 1_700_000_000}}}},
 	})
 	if err != nil {
