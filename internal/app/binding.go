@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"sync"
 
@@ -71,6 +72,9 @@ func fingerprint(cfg *config.Flow, ns flow.Namespace) string {
 	later.Pipe, later.Files = cfg.Pipeline, filesShape(cfg, ns)
 	if cfg.Templated() {
 		later.Place = []string{cfg.Index, cfg.ID, cfg.Routing}
+		if cfg.IsJoin() {
+			later.Place = append(later.Place, fmt.Sprint(cfg.Join))
+		}
 	}
 	if cfg.Profile == config.ProfileMonstache || cfg.Write == config.WriteUpdate {
 		later.Write = []string{string(cfg.Profile), string(cfg.Write)}

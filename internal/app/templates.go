@@ -14,7 +14,7 @@ import (
 
 // templatesOf compiles the templates of a flow; nil without any.
 func templatesOf(f *config.Flow) (*transform.Places, error) {
-	p, err := transform.CompilePlaces(transform.Templates{Index: f.Index, ID: f.ID, Routing: f.Routing})
+	p, err := transform.CompilePlaces(transform.Templates{Index: f.Index, ID: f.ID, Routing: f.Routing, Join: joinOf(f)})
 	if err != nil {
 		return nil, &flow.Error{Op: "read the templates of flow", Object: f.Name, Class: flow.Config, Err: err, Hint: "docs/places.md tells what a template may hold"}
 	}
@@ -32,13 +32,34 @@ func placementOf(p *transform.Places) *search.Placement {
 		Shared: shared, Text: p.Text(),
 		Of: func(ns flow.Namespace, id bson.RawValue, doc bson.Raw) (search.Place, error) {
 			at, err := p.Of(ns, id, doc)
-			return search.Place{Index: at.Index, ID: at.ID, Routing: at.Routing}, err
+			return search.Place{Index: at.Index, ID: at.ID, Routing: at.Routing, Field: at.Field}, err
 		},
 	}
 	if p.Scattered() {
 		out.Prefix = p.Prefix
 	}
+	if j := p.Join(); j != nil {
+		out.Field, out.Mapping = j.Field, j.Mapping()
+	}
 	return out
+}
+
+// joinOf is the join of a flow; nil for none.
+func joinOf(f *config.Flow) *transform.Join {
+	if !f.IsJoin() {
+		return nil
+	}
+	j := &transform.Join{Field: f.Join.Field, Parents: map[flow.Namespace]string{}, Children: map[flow.Namespace]transform.Child{}}
+	for text, name := range f.Join.Parents {
+		ns, _ := flow.ParseNamespace(text) // checked when the configuration was read
+		j.Parents[ns] = name
+	}
+	for _, c := range f.Join.Children {
+		ns, _ := flow.ParseNamespace(c.Namespace)
+		of, _ := flow.ParseNamespace(c.Of)
+		j.Children[ns] = transform.Child{Relation: c.Name, Of: of, Parent: c.Parent}
+	}
+	return j
 }
 
 // streamOf is what the sink is told of data streams; nil where documents go to indexes.

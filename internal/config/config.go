@@ -156,6 +156,8 @@ type Flow struct {
 	Indexes map[string]string
 	// ID and Routing are templates; "" for none.
 	ID, Routing string
+	// Join: see IsJoin.
+	Join Join
 	// DataStream: see IsStream.
 	DataStream DataStream
 	// PreImages: take what a document was before from the change stream.

@@ -83,7 +83,7 @@ func (c *Config) crossSearch(d *decoder) {
 }
 
 func (c *Config) crossFlow(d *decoder, f *Flow, path string) {
-	if f.Index != "" && !IsTemplate(f.Index) && len(f.Namespaces) > 0 && (len(f.Namespaces) != 1 || !isPlain(f.Namespaces[0])) {
+	if f.Index != "" && !IsTemplate(f.Index) && !f.IsJoin() && len(f.Namespaces) > 0 && (len(f.Namespaces) != 1 || !isPlain(f.Namespaces[0])) {
 		d.fail(d.places[path+".index"], path+".index",
 			"only for a flow of exactly one plain namespace; use index_prefix, or one flow per namespace")
 	}
@@ -102,6 +102,7 @@ func (c *Config) crossFlow(d *decoder, f *Flow, path string) {
 		}
 	}
 	c.crossOwnDatabase(d, f, path)
+	d.crossJoin(f, path)
 	d.crossPriority(f, path)
 	d.crossStream(f, path)
 	d.crossTakeover(f, path)
@@ -168,7 +169,7 @@ func (c *Config) crossIndexes(d *decoder) {
 	}
 	for i := range c.Flows {
 		for j, ns := range c.Flows[i].Namespaces {
-			if isPlain(ns) && !IsTemplate(c.Flows[i].Index) {
+			if isPlain(ns) && !IsTemplate(c.Flows[i].Index) && (j == 0 || !c.Flows[i].IsJoin()) {
 				c.crossIndex(d, owners, owner{flow: i, ns: ns}, fmt.Sprintf("flows[%d].namespaces[%d]", i, j))
 			}
 		}

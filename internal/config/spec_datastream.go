@@ -71,6 +71,7 @@ func (d *decoder) crossDataStream(f *Flow, path string) {
 		{"index", f.Index != "", "the name of a data stream is data_stream.name"},
 		{"id", f.ID != "", "a data stream can't be searched for what moved: its documents have the text of _id as id"},
 		{"routing", f.Routing != "", "data streams take none"},
+		{"join", f.IsJoin(), "a document can't move to another parent there"},
 		{"related", len(f.Related) > 0, "documents of a data stream are not written again"},
 		{"files", f.Files.On(), "the document of a file is written again when its content has come"},
 		{"indexes", len(f.Indexes) > 0, "the name of a data stream is data_stream.name"},

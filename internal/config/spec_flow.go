@@ -56,7 +56,7 @@ func flowSpec(f *Flow) []field {
 			Name: "render", Doc: "How values that JSON has no equal for are written.",
 			Into: section(func() []field { return renderSpec(&f.Render) }),
 		},
-	}, placesSpec(f), []field{
+	}, placesSpec(f), []field{joinField(f)}, []field{
 		indexesField(f),
 		{
 			Name: "index_prefix", Into: text(&f.IndexPrefix), Example: "prod-",

@@ -82,7 +82,7 @@ func TestSpecCoversConfig(t *testing.T) {
 
 func countLeaves(t reflect.Type) int {
 	n := 0
-	sections := []reflect.Type{reflect.TypeFor[Flow](), reflect.TypeFor[Archive](), reflect.TypeFor[Related](), reflect.TypeFor[Script]()}
+	sections := []reflect.Type{reflect.TypeFor[Flow](), reflect.TypeFor[Archive](), reflect.TypeFor[Related](), reflect.TypeFor[Script](), reflect.TypeFor[JoinChild]()}
 	for f := range t.Fields() {
 		if !f.IsExported() {
 			continue

@@ -183,6 +183,9 @@ func (s *Sink) createMappings(ns flow.Namespace, r *Route) (map[string]json.RawM
 		for _, name := range []string{nsField, idField} {
 			properties[name] = json.RawMessage(`{"type":"keyword","doc_values":false}`)
 		}
+		if name := s.places.Field; name != "" && properties[name] == nil {
+			properties[name] = s.places.Mapping
+		}
 	}
 	o := &s.client.opts
 	all, err := withMeta(others, &meta{

@@ -179,25 +179,30 @@ func (p *streamBatch) append(a *addition, c *flow.Change) (err error) {
 // appendTimestamp puts @timestamp into a document, in the place of one that it may
 // have. buf ends with the document, which begins at start.
 func appendTimestamp(buf []byte, start int, at time.Time) []byte {
-	if bytes.Contains(buf[start:], []byte(`"`+timestampField+`":`)) {
+	value := at.UTC().Format(`"` + markTime + `"`)
+	if y := at.UTC().Year(); y < 0 || y > 9999 {
+		value = strconv.FormatInt(at.UnixMilli(), 10)
+	}
+	return appendField(buf, start, timestampField, value)
+}
+
+// appendField puts a field into a document, in the place of one that it may have.
+// value is JSON. buf ends with the document, which begins at start.
+func appendField(buf []byte, start int, name, value string) []byte {
+	quoted := transcode.AppendString(nil, name)
+	if bytes.Contains(buf[start:], append(quoted, ':')) {
 		s := scanner{b: bytes.Clone(buf[start:])}
 		buf = append(buf[:start], '{')
 		_ = s.object(func(key []byte) error { // it came out of the transcoder, and is valid
-			value := s.skip()
-			if string(key) != timestampField {
-				buf = append(append(append(append(append(buf, '"'), key...), `":`...), value...), ',')
+			if v := s.skip(); string(key) != string(quoted[1:len(quoted)-1]) {
+				buf = append(append(append(append(append(buf, '"'), key...), `":`...), v...), ',')
 			}
 			return nil
 		})
 	} else if buf = buf[:len(buf)-1]; len(buf)-start > 1 {
 		buf = append(buf, ',')
 	}
-	buf = append(buf, `"`+timestampField+`":`...)
-	if y := at.UTC().Year(); y < 0 || y > 9999 {
-		buf = strconv.AppendInt(buf, at.UnixMilli(), 10)
-	} else {
-		buf = append(at.UTC().AppendFormat(append(buf, '"'), markTime), '"')
-	}
+	buf = append(append(append(buf, quoted...), ':'), value...)
 	return append(buf, '}')
 }
 

@@ -140,6 +140,11 @@ func (e *engine) parts(name, what string, body []byte) (int, string) {
 	case "_search":
 		return 200, `{"_scroll_id":"s","_shards":{"failed":0},"hits":{"hits":[` + strings.Join(e.hits(found, body), ",") + `]}}`
 	}
+	if field, ok := strings.CutPrefix(what, "_mapping/field/"); ok {
+		var properties map[string]json.RawMessage
+		_ = json.Unmarshal(e.indexes[found[0]].Mappings["properties"], &properties)
+		return 200, fmt.Sprintf(`{%q:{"mappings":{%q:{"mapping":{%q:%s}}}}}`, found[0], field, field, properties[field])
+	}
 	e.t.Errorf("unexpected %s/%s", name, what)
 	return 400, `{}`
 }

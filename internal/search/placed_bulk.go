@@ -111,6 +111,9 @@ func (p *placedBatch) body(j *job, c *flow.Change) (err error) {
 		if w.buf, err = j.target.route.Plan.Append(w.buf, c.Doc, &w.stats); err != nil {
 			return err
 		}
+		if p.sink.places.Field != "" {
+			w.buf = appendField(w.buf, start, p.sink.places.Field, j.at.Field)
+		}
 		if w.buf, err = appendLead(w.buf, start, c, j.key); err != nil || j.fate == fateRemove || j.fate == fateKeep {
 			return err
 		}

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"encoding/json"
 	"sync"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -25,6 +26,8 @@ type Place struct {
 	ID    string
 	// Routing is "" for none.
 	Routing string
+	// Field is the value of Placement.Field, as JSON; "" for none.
+	Field string
 }
 
 // Placement says where documents lie if not all of a namespace are under one name
@@ -38,6 +41,10 @@ type Placement struct {
 	Prefix func(ns flow.Namespace) string
 	// Shared: the ids of two namespaces are never equal, so they may share an index.
 	Shared bool
+	// Field is a field that documents get by their place, in the place of one that
+	// they may have, and Mapping what indexes know of it; "" for none.
+	Field   string
+	Mapping json.RawMessage
 	// Text is equal where equal documents have equal places.
 	Text string
 }

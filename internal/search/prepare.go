@@ -122,6 +122,9 @@ func (s *Sink) prepare(ctx context.Context, ns flow.Namespace, r Route) (*target
 		if err := s.claim(ctx, ns, x); err != nil {
 			return nil, err
 		}
+		if err := s.ensureField(ctx, x); err != nil {
+			return nil, err
+		}
 		return newTarget(ns, r, x, alias), nil
 	}
 	return nil, &flow.Error{Op: "prepare index", Object: r.Index, Class: flow.Transient, Err: errChanging}

@@ -28,7 +28,12 @@ const (
 const hashedPlace = "$place-sha256:"
 
 // Templates are those of a flow, as its configuration has them; "" for none.
-type Templates struct{ Index, ID, Routing string }
+type Templates struct {
+	Index, ID, Routing string
+	// Join, if set, gives documents a join field, and children the routing of their
+	// parents. It must not change.
+	Join *Join
+}
 
 // Places says where documents lie: under which index, id and routing. It does
 // not change, and is safe from several goroutines.
@@ -46,6 +51,8 @@ type Place struct {
 	ID    string
 	// Routing is "" for none.
 	Routing string
+	// Field is the value of the join field, as JSON; "" without a join.
+	Field string
 }
 
 // CompilePlaces reads the templates of a flow; nil where none of them is one.
@@ -74,8 +81,11 @@ func CompilePlaces(t Templates) (*Places, error) {
 			return nil, errors.New("routing: this is the same for all documents; a template knows " + templateWords)
 		}
 	}
-	if p.index == nil && p.id == nil && p.routing == nil {
+	if p.index == nil && p.id == nil && p.routing == nil && t.Join == nil {
 		return nil, nil
+	}
+	if t.Join != nil {
+		return p, p.checkJoin()
 	}
 	return p, nil
 }
@@ -175,7 +185,16 @@ func both(parts []part) bool {
 }
 
 // Text sums the templates up: where it is equal, equal documents have equal places.
-func (p *Places) Text() string { return p.of.Index + "\n" + p.of.ID + "\n" + p.of.Routing }
+func (p *Places) Text() string {
+	text := p.of.Index + "\n" + p.of.ID + "\n" + p.of.Routing
+	if p.of.Join != nil {
+		text += p.of.Join.text()
+	}
+	return text
+}
+
+// Join returns that of the templates; nil for none.
+func (p *Places) Join() *Join { return p.of.Join }
 
 // Prefix is what the names of all indexes of ns begin with.
 func (p *Places) Prefix(ns flow.Namespace) string {
@@ -218,6 +237,9 @@ func (p *Places) Of(ns flow.Namespace, id bson.RawValue, doc bson.Raw) (Place, e
 	var err error
 	if at.ID, err = p.idOf(buf[:0], ns, id, doc); err != nil {
 		return at, fmt.Errorf("id: %w", err)
+	}
+	if p.of.Join != nil {
+		return at, p.relate(&at, ns, doc)
 	}
 	if p.routing == nil {
 		return at, nil
