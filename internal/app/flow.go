@@ -209,8 +209,8 @@ func (f *flowRun) compare(ctx context.Context) ([]mongo.Resync, error) {
 			f.log.Warn("namespace is not copied", slog.String(flow.LogNS, c.NS.String()), slog.Any(flow.LogErr, c.Refused))
 			continue
 		}
-		if !f.source.Copies(c.NS) && !f.cfg.Streams(c.NS.String()) {
-			continue // nothing of it is ever written, so it needs no index
+		if !f.writes(c.NS) {
+			continue // so it needs no index
 		}
 		all = append(all, c.NS)
 	}
@@ -271,6 +271,12 @@ func (f *flowRun) mongoOptions() mongo.Options {
 		Files:    filesOf(&f.cfg.Files), Before: placementOf(f.templates) != nil, PreImages: f.cfg.PreImages && strictly(f.cfg.On),
 		HistoryLost: f.historyLost(), Once: f.o.Once, Logger: f.log, Metrics: f.metrics.mongo,
 	}
+}
+
+// writes tells whether anything of a collection is ever written: a flow over a whole
+// deployment may copy and follow but a part of it.
+func (f *flowRun) writes(ns flow.Namespace) bool {
+	return f.source.Copies(ns) || f.cfg.Streams(ns.String())
 }
 
 // historyLost is what a lost history leads to. Who asks for a copy of everything

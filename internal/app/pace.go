@@ -63,7 +63,7 @@ func (f *flowRun) endBulkLoads(ctx context.Context) error {
 	followed := map[string]bool{}
 	for _, n := range f.source.Progress().Namespaces {
 		followed[n.NS.String()] = true
-		if n.Phase != "following" {
+		if n.Phase != "following" || !f.writes(n.NS) {
 			continue
 		}
 		if err := f.sink.Restore(ctx, n.NS); err != nil {

@@ -149,7 +149,7 @@ func movesIndex(a, b *config.Flow, ns flow.Namespace) bool {
 // refuses of settings and mappings is found while there is a way back.
 func (f *flowRun) prepare(ctx context.Context) error {
 	for _, c := range f.source.Collections() {
-		if c.Refused != nil {
+		if c.Refused != nil || !f.writes(c.NS) {
 			continue
 		}
 		if err := f.sink.Prepare(ctx, c.NS); err != nil {

@@ -93,7 +93,7 @@ func (f *flowRun) takeOver(ctx context.Context) error {
 func (f *flowRun) adoptFormer(ctx context.Context, left *former) error {
 	var all, had []flow.Namespace
 	for _, c := range f.source.Collections() {
-		if c.Refused == nil {
+		if c.Refused == nil && f.writes(c.NS) {
 			all = append(all, c.NS)
 		}
 	}

@@ -14,7 +14,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"sluice/internal/cold"
-	"sluice/internal/testkit"
 )
 
 // archived is a vault whose old documents, n of them in a few packs, are in the
@@ -431,14 +430,14 @@ func TestA7ArchivePauses(t *testing.T) {
 		}
 		return nil
 	})
-	p.wantDrain(t)
-	if r = verb(t, nil, "archive", "pause", "--url", url); r.code != 1 || !strings.Contains(r.errOut, "is sluice running there?") {
-		t.Errorf("pause of nobody: exit code %d\n%s", r.code, r.errOut)
-	}
-	testkit.Eventually(t, 10*time.Second, func() error {
+	p.eventually(t, time.Minute, func() error {
 		if left := v.packsIn(t, atWork()...); len(left) > 0 {
 			return fmt.Errorf("left unfinished: %+v", left)
 		}
 		return nil
 	})
+	p.wantDrain(t)
+	if r = verb(t, nil, "archive", "pause", "--url", url); r.code != 1 || !strings.Contains(r.errOut, "is sluice running there?") {
+		t.Errorf("pause of nobody: exit code %d\n%s", r.code, r.errOut)
+	}
 }

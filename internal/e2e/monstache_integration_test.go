@@ -140,7 +140,7 @@ func (o *old) awake(t *testing.T, coll *mongo.Collection) {
 // binary runs all the while, and each part begins by dropping the database, so that
 // drops and the inserts right behind them have to come in order.
 func TestMonstacheSuite(t *testing.T) {
-	b := newBed(t)
+	b := ownBed(t)
 	o := startOld(t, b.uri, b.db, b.search, fmt.Sprintf(`
 change-stream-namespaces = [""]
 namespace-regex = "^%s\\."

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"sluice/internal/flow"
@@ -133,6 +134,9 @@ func (d *delivery) judgeContent(ctx context.Context, b *flow.Batch) error {
 
 // buryFaults puts aside what that stage found at fault, and leaves the rest in b.
 func (d *delivery) buryFaults(ctx context.Context, b *flow.Batch) error {
+	if d.shape == nil || !slices.ContainsFunc(b.Changes, func(c flow.Change) bool { return c.Fault != nil }) {
+		return nil // nearly always: then nothing is moved
+	}
 	d.bad, d.badVerdicts = d.bad[:0], d.badVerdicts[:0]
 	good := b.Changes[:0]
 	for i := range b.Changes {
