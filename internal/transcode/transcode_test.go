@@ -206,7 +206,8 @@ func TestAppendAllocatesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 			})
-			if got != 0 && (poolKeeps || s.Name != "wide") {
+			pooled := s.Name == "wide" || name == "rules" // their encoder takes a scratch
+			if got != 0 && (poolKeeps || !pooled) {
 				t.Errorf("%s, %s: %v allocations", s.Name, name, got)
 			}
 		}
